@@ -1,0 +1,75 @@
+# fcbus: `make run` for the first five minutes, `make test` for everything that must hold.
+SHELL := /bin/bash
+.ONESHELL:
+.SHELLFLAGS := -euo pipefail -c
+
+SWIFT ?= swift
+PREFIX ?= /usr/local
+PORT ?= 1883
+RELEASE := .build/release/fcbus
+DEBUG := .build/debug/fcbus
+PYTHON_PACKAGES := .build/python
+
+BUILD_PACKAGES := libmosquitto-dev pkg-config python3 mosquitto-clients
+TEST_PACKAGES := $(BUILD_PACKAGES) mosquitto python3-pip
+
+.PHONY: help run test build bench install lint packages test-packages clean
+
+help:
+	@echo "make run      build fcbus, start broker, host and example functions (PORT=1883)"
+	@echo "make test     build and run every test"
+	@echo "make bench    measure the broker beside Debian's mosquitto"
+	@echo "make build    build the release binary ($(RELEASE))"
+	@echo "make install  install it below PREFIX (default $(PREFIX))"
+	@echo "make lint     check the format of the sources"
+
+run: build
+	@exec Examples/run.sh $(RELEASE) $(PORT)
+
+build: packages
+	@$(SWIFT) build -c release --product fcbus
+
+test: test-packages lint
+	@$(SWIFT) build --build-tests
+	export FCBUS_BINARY="$$PWD/$(DEBUG)" FCBUS_TEST_PYTHONPATH="$$PWD/$(PYTHON_PACKAGES)"
+	$(SWIFT) test --skip-build
+
+lint:
+	@$(SWIFT) format lint --strict --recursive --parallel --configuration .swift-format Sources Tests Package.swift
+
+bench: build test-packages
+	@$(RELEASE) bench --standard --against mosquitto
+
+install: build
+	@install -d "$(DESTDIR)$(PREFIX)/bin" "$(DESTDIR)$(PREFIX)/share/fcbus" "$(DESTDIR)$(PREFIX)/share/doc/fcbus"
+	install -m 755 $(RELEASE) "$(DESTDIR)$(PREFIX)/bin/fcbus"
+	cp -R Sources/FunctionHost/Python "$(DESTDIR)$(PREFIX)/share/fcbus/python"
+	cp -R broker-config "$(DESTDIR)$(PREFIX)/share/fcbus/"
+	cp README.md "$(DESTDIR)$(PREFIX)/share/doc/fcbus/"
+
+# Debian packages are installed only when one is missing, with sudo where we are not root.
+define install_packages
+	@missing=()
+	for package in $(1); do
+	    [[ "$$(dpkg-query -W -f '$${Status}' "$$package" 2>/dev/null)" == *"install ok installed" ]] || missing+=("$$package")
+	done
+	if (($${#missing[@]})); then
+	    echo "installing $${missing[*]}" >&2
+	    sudo=''; [[ $$(id -u) == 0 ]] || sudo=sudo
+	    $$sudo apt-get update -qq
+	    DEBIAN_FRONTEND=noninteractive $$sudo apt-get install -y -qq --no-install-recommends "$${missing[@]}" >/dev/null
+	fi
+endef
+
+packages:
+	$(call install_packages,$(BUILD_PACKAGES))
+
+test-packages:
+	$(call install_packages,$(TEST_PACKAGES))
+	if [[ ! -d $(PYTHON_PACKAGES)/paho ]]; then
+	    python3 -m pip install --quiet --disable-pip-version-check --root-user-action=ignore \
+	        --target $(PYTHON_PACKAGES) 'paho-mqtt>=2,<3'
+	fi
+
+clean:
+	@rm -rf .build

@@ -1,0 +1,76 @@
+// swift-tools-version: 6.3
+import PackageDescription
+
+/// What every line is compiled under: no warning passes.
+let testRules: [SwiftSetting] = [
+    .treatAllWarnings(as: .error),
+    .enableUpcomingFeature("ExistentialAny"),
+    .enableUpcomingFeature("InternalImportsByDefault"),
+    .enableUpcomingFeature("MemberImportVisibility"),
+    .enableUpcomingFeature("NonisolatedNonsendingByDefault"),
+    .enableUpcomingFeature("InferIsolatedConformances"),
+]
+
+/// In a room every unsafe line is marked `unsafe` as well.
+let houseRules = testRules + [.strictMemorySafety()]
+
+let nioCore = Target.Dependency.product(name: "NIOCore", package: "swift-nio")
+let nioPosix = Target.Dependency.product(name: "NIOPosix", package: "swift-nio")
+let deque = Target.Dependency.product(name: "DequeModule", package: "swift-collections")
+let heap = Target.Dependency.product(name: "HeapModule", package: "swift-collections")
+let logging = Target.Dependency.product(name: "Logging", package: "swift-log")
+let argumentParser = Target.Dependency.product(name: "ArgumentParser", package: "swift-argument-parser")
+let lifecycle = Target.Dependency.product(name: "ServiceLifecycle", package: "swift-service-lifecycle")
+let signals = Target.Dependency.product(name: "UnixSignals", package: "swift-service-lifecycle")
+let yams = Target.Dependency.product(name: "Yams", package: "Yams")
+
+/// A room: a target under the house rules.
+func room(_ name: String, _ dependencies: [Target.Dependency] = [], resources: [Resource]? = nil) -> Target {
+    .target(name: name, dependencies: dependencies, resources: resources, swiftSettings: houseRules)
+}
+
+func tests(_ name: String, _ dependencies: [Target.Dependency]) -> Target {
+    .testTarget(name: name, dependencies: dependencies, swiftSettings: testRules)
+}
+
+let package = Package(
+    name: "fcbus",
+    products: [
+        .executable(name: "fcbus", targets: ["fcbus"])
+    ],
+    dependencies: [
+        .package(url: "https://github.com/apple/swift-nio", from: "2.101.0"),
+        .package(url: "https://github.com/apple/swift-collections", from: "1.6.0"),
+        .package(url: "https://github.com/apple/swift-log", from: "1.16.0"),
+        .package(url: "https://github.com/apple/swift-argument-parser", from: "1.8.0"),
+        .package(url: "https://github.com/swift-server/swift-service-lifecycle", from: "2.13.0"),
+        .package(url: "https://github.com/jpsim/Yams", from: "6.2.0"),
+    ],
+    targets: [
+        // Pure rooms: no I/O, no clock, no async, no logging, no Foundation.
+        room("BusWire", [nioCore]),
+        room("BusTopics"),
+        room("BusContract", ["BusTopics"]),
+        room("BusSession", ["BusWire", "BusTopics", nioCore, deque]),
+        room("BusCalls", ["BusContract", "BusTopics", deque, heap]),
+        room("BusCore", ["BusWire", "BusTopics", "BusContract", "BusSession", "BusCalls", nioCore, heap]),
+
+        // Drivers.
+        room("BusServer", ["BusCore", "BusSession", "BusWire", nioCore, nioPosix, logging, lifecycle, yams]),
+        room("BusBench", ["BusWire", nioCore, nioPosix]),
+        .executableTarget(
+            name: "fcbus",
+            dependencies: ["BusServer", "BusBench", argumentParser, logging, lifecycle, signals],
+            swiftSettings: houseRules),
+
+        // For the tests.
+        room("BusTestKit", ["BusCore", "BusSession", "BusWire", nioCore]),
+        tests("BusWireTests", ["BusWire", nioCore]),
+        tests("BusTopicsTests", ["BusTopics"]),
+        tests("BusContractTests", ["BusContract", "BusTopics"]),
+        tests("BusCoreTests", ["BusTestKit", "BusCore", "BusSession", "BusWire", nioCore]),
+        tests("HouseTests", []),
+        .testTarget(
+            name: "InteroperationTests", resources: [.copy("paho_client.py")], swiftSettings: testRules),
+    ]
+)

@@ -1,0 +1,68 @@
+package import BusTopics
+
+/// The filters of the protocol, and what a subscription means for calls.
+package enum CallFilter {
+    /// The share name that all instances of a function use.
+    package static let instanceGroup = "fc"
+
+    /// What an instance of a function subscribes to: both request forms.
+    package static func requests(of function: FunctionName) -> String {
+        "$share/\(Self.instanceGroup)/fc/\(function)/req/#"
+    }
+
+    package static func cancellations(of function: FunctionName) -> String { "fc/\(function)/cancel/#" }
+
+    /// What a caller subscribes to: the filter matches its parent level too.
+    package static func replies(to client: String) -> String { "fc/_reply/\(ClientName.encode(client))/#" }
+
+    package static let catalog = "fc/_catalog/#"
+    package static let instances = "fc/_inst/#"
+    package static let events = "fc/_evt/#"
+
+    /// What an instance subscribes to for operators: verbs for all, for its service and for itself.
+    package static func controls(of instance: String, service: String) -> [String] {
+        ["fc/_ctl/+", "fc/_ctl/+/\(service)", "fc/_ctl/+/\(service)/\(instance)"]
+    }
+
+    /// What a subscription is for the calls whose requests it matches.
+    package enum Role: Hashable, Sendable {
+        /// Serves one function.
+        case instance(FunctionName)
+        /// A shared subscription with wildcards: serves every function whose request topic it matches.
+        case instanceOfMany
+        /// Gets copies and never counts.
+        case observer
+        /// Matches no request at all.
+        case unrelated
+    }
+
+    /// Any shared subscription that can match a request counts as an instance, or a plain one without `+` and with at
+    /// most a trailing `/#` after `req`; every other one that matches is an observer.
+    package static func role(of filter: TopicFilter) -> Role {
+        let levels = filter.levels
+        guard self.canMatchRequests(levels) else { return .unrelated }
+        let function = self.function(levels)
+        if filter.isShared { return function.map(Role.instance) ?? .instanceOfMany }
+        guard let function, levels.count == 4 || (levels.count == 5 && levels[4] == "#") else { return .observer }
+        return .instance(function)
+    }
+
+    /// The function of a filter `fc/<s>/<f>/req…`, `nil` where a wildcard stands before its end.
+    private static func function(_ levels: [Substring]) -> FunctionName? {
+        guard levels.count >= 4, levels[3] == "req" else { return nil }
+        return FunctionName(service: levels[1], function: levels[2])
+    }
+
+    /// Whether a filter matches `fc/<s>/<f>/req` or `fc/<s>/<f>/req/<client>/<call>` of some function.
+    private static func canMatchRequests(_ levels: [Substring]) -> Bool {
+        let form: [(Substring) -> Bool] = [
+            { $0 == "fc" }, FunctionName.isName, FunctionName.isName, { $0 == "req" }, ClientName.isLevel,
+            ClientName.isCallIdentifier,
+        ]
+        for (index, level) in levels.enumerated() {
+            if level == "#" { return true }
+            guard index < form.count, level == "+" || form[index](level) else { return false }
+        }
+        return levels.count == 4 || levels.count == 6
+    }
+}

@@ -1,0 +1,152 @@
+import BusSession
+import BusTopics
+import BusWire
+
+extension Broker {
+    mutating func connect(_ connect: Connect, on index: Int, now: Timestamp) {
+        self.connections[index].version = connect.version
+        self.connections[index].wantsProblemInformation = connect.properties.requestProblemInformation != 0
+        if let refusal = self.refusal(of: connect) {
+            self.end(index, refusal, now: now)
+            return
+        }
+        let assigned = connect.clientIdentifier.isEmpty ? self.makeClientIdentifier() : nil
+        let client = assigned ?? connect.clientIdentifier
+        let (session, isResumed) = self.openSession(of: client, for: connect, now: now)
+        self.adopt(connect, session: session, on: index, now: now)
+        self.send(
+            .connAck(self.acceptance(of: connect, session: session, isResumed: isResumed, assigned: assigned)),
+            on: index)
+        self.events.append(
+            .connected(
+                client: client, version: connect.version, origin: self.connections[index].origin,
+                isResumed: isResumed))
+        guard isResumed else { return }
+        self.instanceReturned(session, now: now)
+        self.drain(session, now: now)
+    }
+
+    /// Why a CONNECT cannot be accepted, `nil` when it can.
+    private func refusal(of connect: Connect) -> DisconnectReason? {
+        let limit = self.limits.session.clientIdentifierBytesMax
+        if connect.clientIdentifier.utf8.count > limit {
+            return .violation(.clientIdentifierNotValid, "the client identifier is longer than \(limit) bytes")
+        }
+        if connect.clientIdentifier.isEmpty, connect.version != .v5,
+            !connect.cleanStart || connect.version == .v3_1
+        {
+            // [MQTT311-3.1.3-8]; MQTT 3.1 wants 1 to 23 characters.
+            return .violation(.clientIdentifierNotValid, "an empty client identifier needs a clean session")
+        }
+        if connect.properties.authenticationMethod != nil {
+            return .violation(.badAuthenticationMethod, "extended authentication is not offered")
+        }
+        guard let will = connect.will else { return nil }
+        do {
+            let topic = try TopicName(will.topic, limits: self.limits.topics)
+            guard topic.string.utf8.first != UInt8(ascii: "$") else {
+                return .violation(.topicNameInvalid, "the will topic \(topic) belongs to the broker")
+            }
+            return nil
+        } catch {
+            return .violation(.topicNameInvalid, "the will topic is not valid: \(error.message)")
+        }
+    }
+
+    /// The session that a CONNECT continues or begins; another network connection of the client is closed first
+    /// ([MQTT-3.1.4-3], [MQTT-3.1.2-4] to [MQTT-3.1.2-6]).
+    private mutating func openSession(
+        of client: String, for connect: Connect, now: Timestamp
+    ) -> (session: Int, isResumed: Bool) {
+        if let known = self.sessionOfClient[ClientIdentifier(client)] {
+            if let other = self.sessions[known].connection {
+                if connect.cleanStart { self.sessions[known].expirySeconds = 0 }
+                self.end(other, .takenOver, now: now)
+            } else if connect.cleanStart {
+                self.endSession(known, now: now)
+            }
+        }
+        if let known = self.sessionOfClient[ClientIdentifier(client)] {
+            // A will that still waits for its delay is cancelled by the return of its client ([MQTT-3.1.3-9]).
+            self.sessions[known].will = nil
+            self.sessions[known].willDueAt = .never
+            self.sessions[known].expiresAt = .never
+            return (known, true)
+        }
+        let session = self.sessions.insert(Session(clientIdentifier: client, limits: self.limits.session))
+        self.sessionOfClient[ClientIdentifier(client)] = session
+        return (session, false)
+    }
+
+    /// Joins the network connection and its session under the terms of this CONNECT.
+    private mutating func adopt(_ connect: Connect, session: Int, on index: Int, now: Timestamp) {
+        let limits = self.limits.session
+        let properties = connect.properties
+        self.connections[index].phase = .connected
+        self.connections[index].session = session
+        self.connections[index].aliases = InboundTopicAliases(maximum: limits.topicAliasMaximumIn)
+        if let maximum = properties.maximumPacketSize {
+            self.connections[index].maximumPacketSize = Int(maximum)
+        }
+        self.sessions[session].connection = index
+        self.sessions[session].will = connect.will
+        self.sessions[session].expirySeconds = min(Self.wishedExpiry(connect), limits.sessionExpirySecondsMax)
+        let wished = properties.receiveMaximum.map(Int.init) ?? Int(UInt16.max)
+        self.sessions[session].window.resume(receiveMaximum: min(wished, limits.receiveMaximumOut))
+
+        let keepAlive = self.keepAliveSeconds(connect)
+        guard keepAlive > 0 else { return }
+        self.connections[index].keepAliveNanoseconds = UInt64(keepAlive) * 1_500_000_000
+        self.armKeepAlive(index, since: now)
+    }
+
+    private func keepAliveSeconds(_ connect: Connect) -> UInt16 {
+        let cap = self.limits.session.keepAliveSecondsMax
+        guard cap > 0 else { return connect.keepAliveSeconds }
+        return connect.keepAliveSeconds == 0 ? cap : min(connect.keepAliveSeconds, cap)
+    }
+
+    /// Seconds; a 3.x session without the clean flag never expires by itself.
+    private static func wishedExpiry(_ connect: Connect) -> UInt32 {
+        guard connect.version == .v5 else { return connect.cleanStart ? 0 : .max }
+        return connect.properties.sessionExpiryInterval ?? 0
+    }
+
+    private func acceptance(
+        of connect: Connect, session: Int, isResumed: Bool, assigned: String?
+    ) -> ConnAck {
+        guard connect.version == .v5 else {
+            return ConnAck(sessionPresent: isResumed, reasonCode: .success, properties: [])
+        }
+        let limits = self.limits.session
+        var properties: Properties = [
+            .receiveMaximum(UInt16(clamping: limits.receiveMaximumIn)),
+            .maximumPacketSize(UInt32(clamping: limits.packetBytesMax)),
+            .topicAliasMaximum(limits.topicAliasMaximumIn),
+        ]
+        let expiry = self.sessions[session].expirySeconds
+        if expiry != Self.wishedExpiry(connect) { properties.append(.sessionExpiryInterval(expiry)) }
+        let keepAlive = self.keepAliveSeconds(connect)
+        if keepAlive != connect.keepAliveSeconds { properties.append(.serverKeepAlive(keepAlive)) }
+        if let assigned { properties.append(.assignedClientIdentifier(assigned)) }
+        self.appendCallCapabilities(to: &properties, connect: connect, client: assigned ?? connect.clientIdentifier)
+        return ConnAck(sessionPresent: isResumed, reasonCode: .success, properties: properties)
+    }
+
+    /// Unique among the sessions that exist; not a secret.
+    private mutating func makeClientIdentifier() -> String {
+        while true {
+            let client = self.makeIdentifier(prefix: "auto-")
+            if self.sessionOfClient[ClientIdentifier(client)] == nil { return client }
+        }
+    }
+
+    /// SplitMix64: the seed is random, the sequence does not repeat within 2^64 identifiers.
+    mutating func makeIdentifier(prefix: String) -> String {
+        self.identifierSeed &+= 0x9E37_79B9_7F4A_7C15
+        var mixed = self.identifierSeed
+        mixed = (mixed ^ mixed >> 30) &* 0xBF58_476D_1CE4_E5B9
+        mixed = (mixed ^ mixed >> 27) &* 0x94D0_49BB_1331_11EB
+        return prefix + String(mixed ^ mixed >> 31, radix: 36)
+    }
+}

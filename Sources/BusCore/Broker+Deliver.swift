@@ -1,0 +1,218 @@
+import BusSession
+import BusTopics
+import BusWire
+import NIOCore
+
+/// The packet of the message in hand, encoded once for each version, to be copied to many recipients.
+struct FanOutScratch: Sendable {
+    var v3 = ByteBuffer()
+    var v5 = ByteBuffer()
+
+    mutating func clear() {
+        self.v3.clear()
+        self.v5.clear()
+    }
+
+    mutating func packet(of publish: Publish, version: ProtocolVersion) -> ByteBuffer {
+        let delivery = PublishDelivery(qos: .atMostOnce)
+        if version == .v5 {
+            if self.v5.readableBytes == 0 { publish.write(delivery, version: version, into: &self.v5) }
+            return self.v5
+        }
+        if self.v3.readableBytes == 0 { publish.write(delivery, version: version, into: &self.v3) }
+        return self.v3
+    }
+}
+
+/// A message on its way to its recipients.
+struct Emission {
+    let publish: Publish
+    let publisher: Int?
+    let expiresAt: Timestamp
+    let isFanOut: Bool
+    let now: Timestamp
+    private var compact: Publish?
+
+    init(_ publish: Publish, publisher: Int?, isFanOut: Bool, now: Timestamp) {
+        self.publish = publish
+        self.publisher = publisher
+        self.isFanOut = isFanOut
+        self.now = now
+        let expiry = publish.hasProperties ? publish.properties.messageExpiryInterval : nil
+        self.expiresAt = expiry.map { now.adding(seconds: UInt64($0)) } ?? .never
+    }
+
+    /// The content in storage of its own: what is kept must not pin the 64 KiB that one read brought.
+    mutating func stored() -> Publish {
+        if let compact = self.compact { return compact }
+        let compact = self.publish.compacted()
+        self.compact = compact
+        return compact
+    }
+}
+
+/// How a message reaches its recipients.
+extension Broker {
+    /// Retains the message if it asks for that and gives everyone on the route a copy.
+    @discardableResult
+    mutating func distribute(
+        _ publish: Publish, along route: Route, from publisher: Int?, now: Timestamp
+    ) -> ReasonCode {
+        var emission = Emission(publish, publisher: publisher, isFanOut: route.recipients.count > 1, now: now)
+        var code = ReasonCode.success
+        if publish.isRetained {
+            let client = publisher.map { self.sessions[$0].clientIdentifier }
+            let message = RetainedMessage(
+                publish: emission.stored(), expiresAt: emission.expiresAt, publisher: client ?? "")
+            if !self.retained.store(message, limits: self.limits) { code = .quotaExceeded }
+        }
+        if emission.isFanOut { self.scratch.clear() }
+        for recipient in route.recipients { self.deliver(&emission, to: recipient) }
+        for group in route.groups { self.deliver(&emission, toMemberOf: group) }
+        if route.isEmpty, code == .success { code = .noMatchingSubscribers }
+        return code
+    }
+
+    mutating func deliver(_ emission: inout Emission, to recipient: Route.Recipient) {
+        let session = recipient.session
+        let options = recipient.options
+        if options.noLocal, emission.publisher == session { return }
+        let qos = min(emission.publish.qos, options.maximumQoS)
+        let isRetained = options.retainAsPublished && emission.publish.isRetained
+        guard qos == .atMostOnce else {
+            let message = OutgoingMessage(
+                emission.stored(), qos: qos, isRetained: isRetained,
+                subscriptionIdentifiers: recipient.identifiers, expiresAt: emission.expiresAt)
+            self.offer(message, to: session, now: emission.now)
+            return
+        }
+        guard let index = self.sessions[session].connection else { return }
+        if self.connections[index].isReplaying {
+            let message = OutgoingMessage(
+                emission.stored(), qos: qos, isRetained: isRetained, subscriptionIdentifiers: recipient.identifiers,
+                expiresAt: emission.expiresAt)
+            self.offer(message, to: session, now: emission.now)
+            return
+        }
+        guard self.connections[index].canWrite(within: self.limits.session) else {
+            self.connections[index].droppedCount += 1
+            self.statistics.droppedCongested += 1
+            return
+        }
+        let version = self.connections[index].version
+        let isPlain = !isRetained && recipient.identifiers.isEmpty
+        if emission.isFanOut, isPlain, self.connections[index].maximumPacketSize == .max {
+            let packet = self.scratch.packet(of: emission.publish, version: version)
+            self.list(index)
+            self.connections[index].outbound.writeImmutableBuffer(packet)
+            self.statistics.publishSent += 1
+            return
+        }
+        let delivery = PublishDelivery(
+            qos: .atMostOnce, isRetained: isRetained, subscriptionIdentifiers: recipient.identifiers)
+        self.write(emission.publish, delivery, on: index)
+    }
+
+    /// Sends a message to a session at once, or queues it there.
+    mutating func offer(_ message: OutgoingMessage, to session: Int, now: Timestamp) {
+        let connection = self.sessions[session].connection
+        let canSend = connection.map { self.connections[$0].canWrite(within: self.limits.session) } ?? false
+        switch self.sessions[session].offer(message, canSend: canSend, limits: self.limits.session.queue) {
+        case .send(let identifier):
+            guard let connection else { preconditionFailure("only a session with a connection sends") }
+            self.send(message, identifier, on: connection, now: now)
+        case .queued: break
+        case .replacedOldest, .refused: self.statistics.droppedQueueFull += 1
+        }
+    }
+
+    /// Sends what waits in a session, as far as the client's window and its socket allow: first what a resumed session
+    /// has to repeat, then retained messages of new subscriptions, then the queue.
+    mutating func drain(_ session: Int, now: Timestamp) {
+        guard self.sessions[session].hasWaiting, let index = self.sessions[session].connection else { return }
+        while self.connections[index].canWrite(within: self.limits.session) {
+            if let resumption = self.sessions[session].window.nextResumption() {
+                switch resumption {
+                case .publish(let message, let identifier):
+                    self.send(message, identifier, isDuplicate: true, on: index, now: now)
+                case .release(let identifier):
+                    self.send(.pubRel(Acknowledgement(packetIdentifier: identifier)), on: index)
+                }
+                continue
+            }
+            let waiting = self.sessions[session].nextWaiting(now: now, expired: &self.statistics.droppedExpired)
+            guard let waiting else { break }
+            self.send(waiting.message, waiting.identifier, on: index, now: now)
+        }
+        self.connections[index].isReplaying = !self.sessions[session].replay.isEmpty
+    }
+
+    private mutating func send(
+        _ message: OutgoingMessage, _ identifier: PacketIdentifier?, isDuplicate: Bool = false, on index: Int,
+        now: Timestamp
+    ) {
+        let expiry = message.expiresAt == .never ? nil : max(1, message.expiresAt.secondsLeft(at: now))
+        let delivery = PublishDelivery(
+            qos: message.qos, isRetained: message.isRetained, isDuplicate: isDuplicate, packetIdentifier: identifier,
+            subscriptionIdentifiers: message.subscriptionIdentifiers, messageExpiryInterval: expiry)
+        guard !self.write(message.publish, delivery, on: index), let identifier else { return }
+        // Too large for this client: as if it had been delivered and acknowledged ([MQTT-3.1.2-25]).
+        let session = self.connections[index].session
+        if !self.sessions[session].window.receivedPubAck(identifier) {
+            _ = self.sessions[session].window.receivedPubRec(identifier, isRefused: true)
+        }
+    }
+
+    /// Encodes a PUBLISH into the connection's buffer; `false` when it is larger than the client takes.
+    @discardableResult
+    private mutating func write(_ publish: Publish, _ delivery: PublishDelivery, on index: Int) -> Bool {
+        let version = self.connections[index].version
+        let limit = self.connections[index].maximumPacketSize
+        if limit < Int.max, publish.encodedByteCount(delivery, version: version) > limit {
+            self.statistics.droppedTooLarge += 1
+            return false
+        }
+        self.list(index)
+        publish.write(delivery, version: version, into: &self.connections[index].outbound)
+        self.statistics.publishSent += 1
+        return true
+    }
+
+    // MARK: Shared subscriptions
+
+    /// One member of the group gets the message: the next one in turn that can take it now, else the next one that is
+    /// online, else, if the message may wait, the next one at all ([MQTT-4.8.2-4], [MQTT-4.8.2-5]).
+    private mutating func deliver(_ emission: inout Emission, toMemberOf group: SubscriptionTree.GroupIdentifier) {
+        let members = self.subscriptions.members(of: group)
+        guard !members.isEmpty else { return }
+        let turn = self.groupTurns[group.rawValue, default: 0]
+        var chosen: (rank: Int, offset: Int)?
+        for step in 0..<members.count {
+            let offset = (turn + step) % members.count
+            let rank = self.readiness(of: members[offset], qos: emission.publish.qos)
+            if rank > chosen?.rank ?? 0 { chosen = (rank, offset) }
+            if rank == 3 { break }
+        }
+        guard let chosen else {
+            self.statistics.droppedCongested += 1
+            return
+        }
+        self.groupTurns[group.rawValue] = (chosen.offset + 1) % members.count
+        let member = members[chosen.offset]
+        self.deliver(
+            &emission,
+            to: Route.Recipient(
+                session: Int(member.subscriber.rawValue),
+                options: SubscriptionOptions(rawValue: member.options),
+                identifiers: member.identifier == 0 ? [] : [member.identifier]))
+    }
+
+    /// 3: can take it now; 2: online; 1: offline, but the message may wait for it; 0: not at all.
+    private func readiness(of member: SubscriptionTree.Entry, qos: QoS) -> Int {
+        let session = Int(member.subscriber.rawValue)
+        let effective = min(qos, SubscriptionOptions(rawValue: member.options).maximumQoS)
+        guard let index = self.sessions[session].connection else { return effective == .atMostOnce ? 0 : 1 }
+        guard self.connections[index].canWrite(within: self.limits.session) else { return 2 }
+        return effective == .atMostOnce || self.sessions[session].window.hasRoom ? 3 : 2
+    }
+}

@@ -1,0 +1,128 @@
+import BusCalls
+import BusSession
+import BusWire
+
+/// How connections, sessions and wills end.
+extension Broker {
+    mutating func receiveDisconnect(_ disconnect: Disconnect, on index: Int, now: Timestamp) {
+        let session = self.connections[index].session
+        if let wished = disconnect.properties.sessionExpiryInterval {
+            // A session that was to end with its connection cannot be made to last now ([MQTT-3.14.2-2]).
+            guard wished == 0 || self.sessions[session].expirySeconds > 0 else {
+                self.end(
+                    index, .violation(.protocolError, "DISCONNECT prolongs a session whose expiry was 0"), now: now)
+                return
+            }
+            self.sessions[session].expirySeconds = min(wished, self.limits.session.sessionExpirySecondsMax)
+        }
+        // Only the normal DISCONNECT takes the will away ([MQTT-3.14.4-3]); 3.x has no other.
+        if disconnect.reasonCode == .normalDisconnection { self.sessions[session].will = nil }
+        self.end(index, .byClient(disconnect.reasonCode), now: now)
+    }
+
+    /// Ends a network connection for `reason`: the client is told where its version can be, the session is detached at
+    /// once, and the driver closes after the last byte.
+    mutating func end(_ index: Int, _ reason: DisconnectReason, now: Timestamp) {
+        guard self.connections[index].phase != .closing else { return }
+        self.report(index, reason)
+        self.sayGoodbye(index, reason)
+        let wasConnected = self.connections[index].phase == .connected
+        self.list(index)
+        self.connections[index].phase = .closing
+        if wasConnected { self.detach(index, now: now) }
+    }
+
+    private mutating func sayGoodbye(_ index: Int, _ reason: DisconnectReason) {
+        guard let code = reason.reasonCode else { return }
+        var properties: Properties = []
+        if self.connections[index].wantsProblemInformation, case .violation(_, let message) = reason {
+            properties.append(.reasonString(message))
+        }
+        switch self.connections[index].phase {
+        case .connected where self.connections[index].isSpeakingV5:
+            self.send(.disconnect(Disconnect(reasonCode: code, properties: properties)), on: index)
+        case .awaitingConnect where self.connections[index].isSpeakingV5 || code == .unsupportedProtocolVersion:
+            self.connections[index].version = .v5
+            self.send(.connAck(ConnAck(sessionPresent: false, reasonCode: code, properties: properties)), on: index)
+        case .awaitingConnect where Self.codesOfOldConnAck.contains(code):
+            self.send(.connAck(ConnAck(sessionPresent: false, reasonCode: code, properties: [])), on: index)
+        case .awaitingConnect, .connected, .closing:
+            break
+        }
+    }
+
+    /// What the CONNACK of MQTT 3.1 and 3.1.1 can say ([MQTT311-3.2.2-5]); for all else the connection just ends.
+    private static let codesOfOldConnAck: Set<ReasonCode> = [
+        .clientIdentifierNotValid, .serverUnavailable, .serverBusy, .badUserNameOrPassword, .notAuthorized,
+    ]
+
+    mutating func report(_ index: Int, _ reason: DisconnectReason) {
+        if self.connections[index].phase == .connected {
+            let client = self.sessions[self.connections[index].session].clientIdentifier
+            self.events.append(.disconnected(client: client, reason: reason))
+        } else {
+            self.statistics.connectionsRefused += 1
+            self.events.append(.refused(origin: self.connections[index].origin, reason: reason))
+        }
+    }
+
+    /// Parts a session from its network connection: calls end, the will is published or waits, the session waits or
+    /// ends.
+    mutating func detach(_ index: Int, now: Timestamp) {
+        let session = self.connections[index].session
+        guard session >= 0 else { return }
+        self.connections[index].session = -1
+        self.sessions[session].connection = nil
+        self.sessions[session].removeCalls()
+        self.clientLeft(session, now: now)
+        let ends = self.sessions[session].expirySeconds == 0
+        if let will = self.sessions[session].will {
+            let delay = will.properties.willDelayInterval ?? 0
+            if delay == 0 || ends {
+                self.publishWill(of: session, now: now)
+            } else {
+                let due = min(now.adding(seconds: UInt64(delay)), self.sessions[session].expiry(from: now))
+                self.sessions[session].willDueAt = due
+                self.arm(.willDelay, session: session, due: due)
+            }
+        }
+        if ends {
+            self.endSession(session, now: now)
+        } else {
+            let expiry = self.sessions[session].expiry(from: now)
+            self.sessions[session].expiresAt = expiry
+            self.arm(.sessionExpiry, session: session, due: expiry)
+        }
+    }
+
+    /// Forgets a session and everything in it; its will, if it still waits, is published now ([MQTT-3.1.2-8]).
+    mutating func endSession(_ session: Int, now: Timestamp) {
+        precondition(self.sessions[session].connection == nil, "a session ends after its connection")
+        if self.sessions[session].will != nil { self.publishWill(of: session, now: now) }
+        let client = self.sessions[session].clientIdentifier
+        for record in self.sessions[session].subscriptions.values {
+            self.removeSubscription(record, session: session, now: now)
+        }
+        self.sessionOfClient[ClientIdentifier(client)] = nil
+        self.sessions.remove(session)
+        self.events.append(.sessionEnded(client: client))
+    }
+
+    mutating func publishWill(of session: Int, now: Timestamp) {
+        guard let will = self.sessions[session].will else { return }
+        self.sessions[session].will = nil
+        self.sessions[session].willDueAt = .never
+        let publish = Publish(
+            topic: will.topic, qos: will.qos, isRetained: will.isRetained,
+            properties: will.properties.removing { $0 == .willDelayInterval }, payload: will.payload)
+        self.publish(publish, from: session, now: now)
+    }
+
+    func timerEntry(_ kind: TimerQueue.Kind, session: Int, due: Timestamp) -> TimerQueue.Entry {
+        TimerQueue.Entry(due: due, kind: kind, index: session, generation: self.sessions.generation(of: session))
+    }
+
+    private mutating func arm(_ kind: TimerQueue.Kind, session: Int, due: Timestamp) {
+        self.timers.arm(self.timerEntry(kind, session: session, due: due))
+    }
+}

@@ -1,0 +1,151 @@
+import BusCalls
+import BusContract
+import BusSession
+import BusTopics
+import BusWire
+
+/// How a PUBLISH enters the broker.
+extension Broker {
+    mutating func receivePublish(_ received: Publish, on index: Int, now: Timestamp) {
+        let session = self.connections[index].session
+        self.statistics.publishReceived += 1
+        self.statistics.publishBytesReceived += received.payloadLength
+        var publish = received
+        if received.topicAlias != nil || received.topicLength == 0 {
+            do {
+                publish = try self.connections[index].aliases.resolve(received)
+            } catch {
+                self.end(index, .violation(error.reasonCode, error.message), now: now)
+                return
+            }
+        }
+        if publish.qos == .exactlyOnce, let identifier = publish.packetIdentifier {
+            switch self.sessions[session].inbound.receivedPublish(identifier) {
+            case .new: break
+            case .duplicate:
+                self.send(.pubRec(Acknowledgement(packetIdentifier: identifier)), on: index)
+                return
+            case .exceedsReceiveMaximum:
+                let message = "more QoS 2 messages under way than the announced Receive Maximum"
+                self.end(index, .violation(.receiveMaximumExceeded, message), now: now)
+                return
+            }
+        }
+        let route: Route
+        do {
+            route = try self.route(for: publish)
+        } catch {
+            // [MQTT-3.3.2-2]; 3.x has no code, the connection just ends.
+            self.end(index, .violation(.topicNameInvalid, error.message), now: now)
+            return
+        }
+        let code = self.accept(publish, along: route, from: session, now: now)
+        self.acknowledge(publish, code, on: index)
+        self.performCallEffects(now: now)
+    }
+
+    /// Routes a message that the broker itself makes or that a session left behind (its will).
+    mutating func publish(_ publish: Publish, from session: Int?, now: Timestamp) {
+        // The topic was validated when the message was made: a will at CONNECT, a reply address with its request.
+        guard let route = try? self.route(for: publish) else { return }
+        self.distribute(publish, along: route, from: session, now: now)
+    }
+
+    /// Puts a client's message where its topic says; the result is what PUBACK or PUBREC reports.
+    private mutating func accept(
+        _ publish: Publish, along route: Route, from session: Int, now: Timestamp
+    ) -> ReasonCode {
+        switch route.kind {
+        case .plain:
+            if self.calls.hasInstances, self.calls.hasRunningCalls(ClientHandle(rawValue: UInt32(session))),
+                let code = self.acceptPlainReply(publish, along: route, from: session, now: now)
+            {
+                return code
+            }
+            return self.distribute(publish, along: route, from: session, now: now)
+        case .forbidden, .reserved:
+            return .notAuthorized
+        case .request, .async, .cancel, .reply, .catalog, .instance:
+            return self.acceptCall(publish, along: route, from: session, now: now)
+        }
+    }
+
+    private mutating func acknowledge(_ publish: Publish, _ code: ReasonCode, on index: Int) {
+        guard let identifier = publish.packetIdentifier, self.connections[index].phase == .connected else { return }
+        let acknowledgement = Acknowledgement(packetIdentifier: identifier, reasonCode: code)
+        if publish.qos == .exactlyOnce {
+            if code.isError {
+                // Refused: in 5.0 the exchange ends here ([MQTT-4.3.3-9]); 3.x knows no refusal and releases it.
+                if self.connections[index].isSpeakingV5 {
+                    self.sessions[self.connections[index].session].inbound.refuse(identifier)
+                }
+            }
+            self.send(.pubRec(acknowledgement), on: index)
+        } else {
+            self.send(.pubAck(acknowledgement), on: index)
+        }
+    }
+
+    // MARK: Routes
+
+    /// Who gets messages of the publish's topic.
+    ///
+    /// - Throws: `TopicError` where the topic is not a valid topic name.
+    func cachedRoute(for publish: Publish) -> Route? {
+        let generation = self.subscriptions.generation
+        return unsafe publish.withTopicBytes { topic in
+            unsafe self.routes.find(topic, generation: generation)
+        }
+    }
+
+    mutating func route(for publish: Publish) throws(TopicError) -> Route {
+        if let known = self.cachedRoute(for: publish) { return known }
+        let limits = self.limits.topics
+        if let error = unsafe publish.withTopicBytes({ unsafe TopicName.validate($0, limits: limits) }) { throw error }
+        let route = self.resolveRoute(of: publish)
+        // Topics of the 3.1.1 call form differ with every call: they would only push others out.
+        if !route.isUsedOnce { self.routes.insert(route) }
+        return route
+    }
+
+    private mutating func resolveRoute(of publish: Publish) -> Route {
+        var matches = SubscriptionTree.Matches()
+        let topic = unsafe publish.withTopicBytes { topic in
+            unsafe self.subscriptions.match(topic, into: &matches)
+            return unsafe [UInt8](topic)
+        }
+        let kind = self.kind(ofTopic: publish.topic)
+        let generation = self.subscriptions.generation
+        switch kind {
+        case .request:
+            // Instances get calls, not copies; every shared subscription that matches a request serves it.
+            let isInstance = { (entry: SubscriptionTree.Entry) in
+                SubscriptionOptions(rawValue: entry.options).isInstance
+            }
+            let members = matches.groups.flatMap { self.subscriptions.members(of: $0) }
+            let servers = Route.merge(matches.entries.filter(isInstance) + members)
+            return Route(
+                topic: topic, generation: generation, kind: kind,
+                recipients: Route.merge(matches.entries.filter { !isInstance($0) }),
+                servers: Dictionary(uniqueKeysWithValues: servers.map { ($0.session, $0) }))
+        case .reply(let target):
+            // Nobody else reads a client's answers, whatever it subscribes to.
+            let recipients = Route.merge(matches.entries).filter {
+                ClientName.encode(self.sessions[$0.session].clientIdentifier) == target.client
+            }
+            return Route(topic: topic, generation: generation, kind: kind, recipients: recipients)
+        default:
+            return Route(
+                topic: topic, generation: generation, kind: kind, recipients: Route.merge(matches.entries),
+                groups: matches.groups)
+        }
+    }
+
+    private mutating func kind(ofTopic topic: String) -> Route.Kind {
+        if topic.utf8.first == UInt8(ascii: "$") {
+            let isBrokers = ["$SYS/", "$share/", "$CONTROL/"].contains { topic.utf8.starts(with: $0.utf8) }
+            return isBrokers ? .forbidden : .plain
+        }
+        return self.callKind(ofTopic: topic)
+    }
+}

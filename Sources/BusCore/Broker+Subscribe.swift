@@ -1,0 +1,115 @@
+import BusContract
+import BusSession
+import BusTopics
+import BusWire
+
+extension Broker {
+    mutating func subscribe(_ subscribe: Subscribe, on index: Int, now: Timestamp) {
+        let session = self.connections[index].session
+        let identifier = subscribe.properties.subscriptionIdentifiers.first ?? 0
+        var codes: [ReasonCode] = []
+        var accepted: [(record: Session.SubscriptionRecord, isNew: Bool)] = []
+        for subscription in subscribe.subscriptions {
+            switch self.makeRecord(of: subscription, identifier: identifier, session: session) {
+            case .failure(let violation) where violation.reasonCode == .protocolError:
+                self.end(index, .violation(violation.reasonCode, violation.message), now: now)
+                return
+            case .failure(let violation):
+                codes.append(self.connections[index].isSpeakingV5 ? violation.reasonCode : .unspecifiedError)
+            case .success(let record):
+                let isNew = self.addSubscription(record, session: session, now: now)
+                accepted.append((record, isNew))
+                codes.append(ReasonCode(rawValue: record.options.maximumQoS.rawValue))
+            }
+        }
+        self.send(
+            .subAck(SubAck(packetIdentifier: subscribe.packetIdentifier, reasonCodes: codes, properties: [])), on: index
+        )
+        for (record, isNew) in accepted { self.sendRetained(for: record, isNew: isNew, to: session, now: now) }
+        self.performCallEffects(now: now)
+    }
+
+    mutating func unsubscribe(_ unsubscribe: Unsubscribe, on index: Int, now: Timestamp) {
+        let session = self.connections[index].session
+        let codes = unsubscribe.filters.map { filter in
+            guard let key = try? TopicFilter(filter, limits: self.limits.topics),
+                let record = self.sessions[session].subscriptions.removeValue(forKey: key)
+            else {
+                return ReasonCode.noSubscriptionExisted
+            }
+            self.removeSubscription(record, session: session, now: now)
+            return .success
+        }
+        self.send(
+            .unsubAck(
+                UnsubAck(packetIdentifier: unsubscribe.packetIdentifier, reasonCodes: codes, properties: [])),
+            on: index)
+        self.performCallEffects(now: now)
+    }
+
+    /// Checks one line of a SUBSCRIBE. A `protocolError` ends the connection, any other failure only this line.
+    private func makeRecord(
+        of subscription: Subscription, identifier: UInt32, session: Int
+    ) -> Result<Session.SubscriptionRecord, ProtocolViolation> {
+        let filter: TopicFilter
+        do {
+            filter = try TopicFilter(subscription.filter, limits: self.limits.topics)
+        } catch {
+            return .failure(ProtocolViolation(.topicFilterInvalid, error.message))
+        }
+        if filter.isShared, subscription.noLocal {
+            // [MQTT-3.8.3-4]
+            return .failure(ProtocolViolation(.protocolError, "a shared subscription cannot be no-local"))
+        }
+        let isReplacing = self.sessions[session].subscriptions[filter] != nil
+        if !isReplacing, self.sessions[session].subscriptions.count >= self.limits.session.subscriptionsMax {
+            return .failure(ProtocolViolation(.quotaExceeded, "the client holds too many subscriptions"))
+        }
+        if !isReplacing, self.subscriptions.count + self.subscriptions.sharedCount >= self.limits.subscriptionsMax {
+            return .failure(ProtocolViolation(.quotaExceeded, "the broker holds too many subscriptions"))
+        }
+        let options = SubscriptionOptions(subscription, isInstance: !filter.isShared && Self.servesCalls(filter))
+        return .success(Session.SubscriptionRecord(filter: filter, options: options, identifier: identifier))
+    }
+
+    /// Returns whether the session had no such subscription before ([MQTT-3.8.4-3]).
+    private mutating func addSubscription(
+        _ record: Session.SubscriptionRecord, session: Int, now: Timestamp
+    ) -> Bool {
+        let old = self.sessions[session].subscriptions.updateValue(record, forKey: record.filter)
+        let subscriber = SubscriptionTree.Subscriber(rawValue: UInt32(session))
+        let entry = SubscriptionTree.Entry(
+            subscriber: subscriber, options: record.options.rawValue, identifier: record.identifier)
+        _ = self.subscriptions.insert(record.filter, entry)
+        if old == nil { self.instanceArrived(record.filter, session: session, now: now) }
+        return old == nil
+    }
+
+    mutating func removeSubscription(_ record: Session.SubscriptionRecord, session: Int, now: Timestamp) {
+        _ = self.subscriptions.remove(record.filter, SubscriptionTree.Subscriber(rawValue: UInt32(session)))
+        self.instanceLeft(record.filter, session: session, now: now)
+    }
+
+    /// Retained messages for a subscription just made, as its retain handling wishes ([MQTT-3.3.1-9] to
+    /// [MQTT-3.3.1-11]); never for a shared one.
+    private mutating func sendRetained(
+        for record: Session.SubscriptionRecord, isNew: Bool, to session: Int, now: Timestamp
+    ) {
+        guard !record.filter.isShared else { return }
+        switch record.options.retainHandling {
+        case .doNotSend: return
+        case .sendIfNew where !isNew: return
+        case .sendIfNew, .sendOnSubscribe: break
+        }
+        let client = self.sessions[session].clientIdentifier
+        for message in self.retained.matching(record.filter, limits: self.limits, now: now) {
+            if record.options.noLocal, message.publisher == client { continue }
+            self.sessions[session].replay.append(
+                OutgoingMessage(
+                    message.publish, qos: min(message.publish.qos, record.options.maximumQoS), isRetained: true,
+                    subscriptionIdentifiers: record.identifier == 0 ? [] : [record.identifier],
+                    expiresAt: message.expiresAt))
+        }
+        self.drain(session, now: now)
+    }
+}

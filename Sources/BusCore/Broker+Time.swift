@@ -1,0 +1,60 @@
+import BusCalls
+package import BusSession
+
+extension Broker {
+    /// When `advance` wants to be called next, `.never` while nothing waits.
+    package var nextWakeUp: Timestamp {
+        let call = self.calls.nextDeadline.map(Timestamp.init(nanoseconds:)) ?? .never
+        let task = self.tasks.nextAttempt.map(Timestamp.init(nanoseconds:)) ?? .never
+        return min(self.timers.next, call, task)
+    }
+
+    /// Lets everything happen that is due at `now`.
+    package mutating func advance(to now: Timestamp) {
+        while let entry = self.timers.popDue(at: now) {
+            switch entry.kind {
+            case .connectTimeout, .keepAlive: self.connectionTimer(entry, now: now)
+            case .sessionExpiry, .willDelay: self.sessionTimer(entry, now: now)
+            }
+        }
+        self.advanceCalls(now: now)
+    }
+
+    mutating func armKeepAlive(_ index: Int, since: Timestamp) {
+        let (due, overflow) = since.nanoseconds.addingReportingOverflow(self.connections[index].keepAliveNanoseconds)
+        self.timers.arm(
+            TimerQueue.Entry(
+                due: overflow ? .never : Timestamp(nanoseconds: due), kind: .keepAlive, index: index,
+                generation: self.connections.generation(of: index)))
+    }
+
+    private mutating func connectionTimer(_ entry: TimerQueue.Entry, now: Timestamp) {
+        guard self.connections.isOccupied(entry.index, generation: entry.generation) else { return }
+        switch (entry.kind, self.connections[entry.index].phase) {
+        case (.connectTimeout, .awaitingConnect):
+            self.end(entry.index, .connectTimeout, now: now)
+        case (.keepAlive, .connected):
+            let connection = self.connections[entry.index]
+            if now.nanoseconds(since: connection.lastReceived) >= connection.keepAliveNanoseconds {
+                self.end(entry.index, .keepAliveTimeout, now: now)
+            } else {
+                self.armKeepAlive(entry.index, since: connection.lastReceived)
+            }
+        default:
+            break
+        }
+    }
+
+    private mutating func sessionTimer(_ entry: TimerQueue.Entry, now: Timestamp) {
+        guard self.sessions.isOccupied(entry.index, generation: entry.generation) else { return }
+        switch entry.kind {
+        case .willDelay where self.sessions[entry.index].willDueAt <= now:
+            self.publishWill(of: entry.index, now: now)
+        case .sessionExpiry where self.sessions[entry.index].expiresAt <= now:
+            self.endSession(entry.index, now: now)
+        default:
+            // The client came back, or left again and has a later entry.
+            break
+        }
+    }
+}

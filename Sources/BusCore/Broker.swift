@@ -1,0 +1,193 @@
+import BusCalls
+package import BusSession
+import BusTopics
+package import BusWire
+package import NIOCore
+
+/// One MQTT broker as one value: inputs go in through its methods, bytes and events come out of `takeOutputs` and
+/// `takeEvents`. It reads no clock, opens no file and starts nothing, so that every conversation can be replayed.
+///
+/// The driver calls, always with the present instant:
+/// - `open` when a network connection is accepted, `close` when it is gone;
+/// - `receive` with all packets that one read brought;
+/// - `setCongested` when a client stops or starts to take its bytes;
+/// - `advance` at `nextWakeUp`;
+/// - after each of them `takeOutputs`, and then it writes.
+package struct Broker: Sendable {
+    package let limits: BrokerLimits
+    var connections: Slab<Connection>
+    var sessions: Slab<Session>
+    var sessionOfClient: [ClientIdentifier: Int] = [:]
+    var subscriptions: SubscriptionTree
+    /// How many members each shared subscription has served, to take the next one.
+    var groupTurns: [UInt32: Int] = [:]
+    var routes: RouteCache
+    var retained: RetainedMessages
+    var calls: CallTable<Publish>
+    var tasks = TaskTable<Publish>()
+    /// The call table's answers to the input in hand; empty between inputs.
+    var callEffects: [CallTable<Publish>.Effect] = []
+    var timers = TimerQueue()
+    /// Connections with something to flush or to close.
+    var listed: [Int] = []
+    var starved: [Int] = []
+    var events: [BrokerEvent] = []
+    var spareBuffers: [ByteBuffer] = []
+    var scratch = FanOutScratch()
+    var identifierSeed: UInt64
+    package var statistics = Statistics()
+
+    /// - Parameter seed: any number that outsiders don't know: it seeds hash tables and the client identifiers that
+    ///   the broker assigns.
+    package init(limits: BrokerLimits = BrokerLimits(), seed: UInt64) {
+        self.limits = limits
+        let unused = ConnectionOrigin(remoteAddress: "")
+        self.connections = Slab(vacant: Connection(origin: unused, now: Timestamp(nanoseconds: 0)))
+        self.sessions = Slab(vacant: Session(clientIdentifier: "", limits: limits.session))
+        self.subscriptions = SubscriptionTree(seed: seed)
+        self.routes = RouteCache(seed: seed)
+        self.retained = RetainedMessages(seed: seed)
+        self.calls = CallTable(limits: limits.calls)
+        self.identifierSeed = seed
+    }
+
+    // MARK: Inputs from the driver
+
+    /// A network connection was accepted.
+    package mutating func open(_ origin: ConnectionOrigin, now: Timestamp) -> ConnectionIdentifier {
+        let index = self.connections.insert(Connection(origin: origin, now: now))
+        self.statistics.connectionsOpened += 1
+        let generation = self.connections.generation(of: index)
+        self.timers.arm(
+            TimerQueue.Entry(
+                due: now.adding(seconds: self.limits.connectTimeoutSeconds), kind: .connectTimeout, index: index,
+                generation: generation))
+        return ConnectionIdentifier(index: index, generation: generation)
+    }
+
+    /// All packets that one read brought, in order. Returns `false` once the connection takes no more input.
+    @discardableResult
+    package mutating func receive(
+        _ packets: [Packet], from identifier: ConnectionIdentifier, now: Timestamp
+    ) -> Bool {
+        guard self.isOpen(identifier) else { return false }
+        let index = identifier.index
+        self.connections[index].lastReceived = now
+        self.statistics.packetsReceived += packets.count
+        for packet in packets {
+            guard self.connections[index].phase != .closing else { return false }
+            self.receive(packet, on: index, now: now)
+        }
+        return self.connections[index].phase != .closing
+    }
+
+    /// The bytes of a connection could not be decoded: it ends with the failure's reason code.
+    package mutating func receive(
+        _ failure: DecodingFailure, from identifier: ConnectionIdentifier, now: Timestamp
+    ) {
+        guard self.isOpen(identifier) else { return }
+        self.end(identifier.index, .violation(failure.reasonCode, failure.message), now: now)
+    }
+
+    /// The client takes its bytes too slowly, or has caught up.
+    package mutating func setCongested(
+        _ isCongested: Bool, on identifier: ConnectionIdentifier, now: Timestamp
+    ) {
+        guard self.isOpen(identifier) else { return }
+        self.connections[identifier.index].isCongested = isCongested
+        let session = self.connections[identifier.index].session
+        if !isCongested, session >= 0 { self.drain(session, now: now) }
+    }
+
+    /// The network connection is gone; the identifier is not used again.
+    package mutating func close(_ identifier: ConnectionIdentifier, now: Timestamp) {
+        guard self.isOpen(identifier) else { return }
+        let index = identifier.index
+        if self.connections[index].phase != .closing {
+            let reason: DisconnectReason = .connectionLost
+            self.report(index, reason)
+            self.detach(index, now: now)
+        }
+        self.connections.remove(index)
+        if let position = self.listed.firstIndex(of: index) { self.listed.remove(at: position) }
+    }
+
+    /// Says goodbye to every client; sessions stay as after a lost connection.
+    package mutating func shutDown(now: Timestamp) {
+        for index in self.connections.indices { self.end(index, .shuttingDown, now: now) }
+    }
+
+    // MARK: What the driver takes
+
+    /// Moves out everything that is to be written or closed, in no particular order between connections.
+    package mutating func takeOutputs(into outputs: inout [Output]) {
+        for index in self.listed {
+            let session = self.connections[index].session
+            if session >= 0, self.connections[index].outbound.readableBytes >= self.limits.session.outboundBytesMax {
+                self.starved.append(session)
+            }
+            let generation = self.connections.generation(of: index)
+            outputs.append(
+                Output(
+                    connection: ConnectionIdentifier(index: index, generation: generation),
+                    loop: self.connections[index].origin.loop, bytes: self.connections[index].outbound,
+                    closes: self.connections[index].phase == .closing))
+            self.connections[index].outbound = ByteBuffer()
+            self.connections[index].isListed = false
+        }
+        self.listed.removeAll(keepingCapacity: true)
+    }
+
+    package var hasOutputs: Bool { !self.listed.isEmpty }
+
+    /// Whether sessions stopped sending only because their buffer was full when it was taken: after the flush the
+    /// driver calls `feedStarved`, for no acknowledgement may ever wake them.
+    package var hasStarved: Bool { !self.starved.isEmpty }
+
+    package mutating func feedStarved(now: Timestamp) {
+        let sessions = self.starved
+        self.starved.removeAll(keepingCapacity: true)
+        for session in sessions { self.drain(session, now: now) }
+    }
+
+    /// Gives a written buffer back, so that the next batch needs no allocation.
+    package mutating func recycle(_ buffer: consuming ByteBuffer) {
+        guard self.spareBuffers.count < 16, buffer.capacity <= 256 << 10 else { return }
+        buffer.clear()
+        self.spareBuffers.append(buffer)
+    }
+
+    package mutating func takeEvents() -> [BrokerEvent] {
+        guard !self.events.isEmpty else { return [] }
+        defer { self.events = [] }
+        return self.events
+    }
+
+    // MARK: Gauges
+
+    package var connectionCount: Int { self.connections.count }
+    package var sessionCount: Int { self.sessions.count }
+    package var subscriptionCount: Int { self.subscriptions.count }
+    package var retainedCount: Int { self.retained.count }
+
+    // MARK: Shared by the slices of the broker
+
+    func isOpen(_ identifier: ConnectionIdentifier) -> Bool {
+        self.connections.isOccupied(identifier.index, generation: identifier.generation)
+    }
+
+    /// Notes that the connection has something to flush and gives it a buffer to write into.
+    mutating func list(_ index: Int) {
+        guard !self.connections[index].isListed else { return }
+        self.connections[index].isListed = true
+        if self.connections[index].outbound.capacity == 0, let spare = self.spareBuffers.popLast() {
+            self.connections[index].outbound = spare
+        }
+        self.listed.append(index)
+    }
+
+    mutating func send(_ packet: Packet, on index: Int) {
+        self.list(index)
+        self.connections[index].outbound.writePacket(packet, version: self.connections[index].version)
+    }
+}

@@ -1,0 +1,19 @@
+package import BusCalls
+package import BusSession
+package import BusTopics
+
+/// Bounds of a whole broker. What happens at each bound stands beside it.
+package struct BrokerLimits: Sendable, Equatable {
+    package var session = SessionLimits()
+    package var topics = TopicLimits()
+    package var calls = CallLimits()
+    /// Seconds between the opening of a network connection and its CONNECT; then it is closed.
+    package var connectTimeoutSeconds: UInt64 = 5
+    /// Retained messages, and their bytes in all; beyond, a message is delivered but not kept, with 0x97.
+    package var retainedMessagesMax = 100_000
+    package var retainedBytesMax = 64 << 20
+    /// Subscriptions of all clients; SUBACK 0x97 beyond.
+    package var subscriptionsMax = 1_000_000
+
+    package init() {}
+}

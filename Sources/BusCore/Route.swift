@@ -1,0 +1,142 @@
+import BusCalls
+import BusContract
+import BusSession
+import BusTopics
+
+/// Who gets a message of one topic, worked out once and used until the subscriptions change.
+///
+/// Immutable and shared: the cache and the publish in hand hold the same one.
+final class Route: Sendable {
+    struct Recipient: Sendable {
+        var session: Int
+        var options: SubscriptionOptions
+        var identifiers: [UInt32]
+    }
+
+    /// What a message on the topic means besides publish/subscribe.
+    enum Kind: Sendable {
+        case plain
+        /// A request of a function call; the recipients are observers only.
+        case request(FunctionName, ReplyLevels?)
+        case async(FunctionName, ReplyLevels?)
+        case cancel(FunctionName, ReplyLevels?)
+        case reply(ReplyTarget)
+        case catalog(FunctionName)
+        case instance(String)
+        /// Under `fc/` but of no known form: only the platform may write there.
+        case reserved
+        /// `$SYS` and other topics that clients may not write.
+        case forbidden
+    }
+
+    /// Whose answers a reply topic carries, and in which form.
+    struct ReplyTarget: Sendable {
+        /// Percent-encoded client identifier.
+        var client: String
+        var isTopicForm: Bool
+        var errorStatus: Int?
+    }
+
+    let topic: [UInt8]
+    let generation: UInt64
+    let kind: Kind
+    let recipients: [Recipient]
+    let groups: [SubscriptionTree.GroupIdentifier]
+    /// Of a request: how each session that serves it has subscribed.
+    let servers: [Int: Recipient]
+
+    init(
+        topic: [UInt8], generation: UInt64, kind: Kind, recipients: [Recipient],
+        groups: [SubscriptionTree.GroupIdentifier] = [], servers: [Int: Recipient] = [:]
+    ) {
+        self.topic = topic
+        self.generation = generation
+        self.kind = kind
+        self.recipients = recipients
+        self.groups = groups
+        self.servers = servers
+    }
+
+    /// A topic that names one call will not come again.
+    var isUsedOnce: Bool {
+        switch self.kind {
+        case .request(_, let levels), .async(_, let levels), .cancel(_, let levels): levels != nil
+        case .reply(let target): target.isTopicForm
+        case .plain, .catalog, .instance, .reserved, .forbidden: false
+        }
+    }
+
+    var isEmpty: Bool { self.recipients.isEmpty && self.groups.isEmpty }
+
+    /// One recipient per session: overlapping subscriptions merge into one delivery at their highest QoS that carries
+    /// all their identifiers ([MQTT-3.3.4-2], [MQTT-3.3.4-4], [MQTT311-3.3.5-1]).
+    static func merge(_ entries: [SubscriptionTree.Entry]) -> [Recipient] {
+        var recipients: [Recipient] = []
+        recipients.reserveCapacity(entries.count)
+        var places: [UInt32: Int] = [:]
+        for entry in entries {
+            let options = SubscriptionOptions(rawValue: entry.options)
+            let identifiers = entry.identifier == 0 ? [] : [entry.identifier]
+            if entries.count > 1, let place = places[entry.subscriber.rawValue] {
+                recipients[place].options.merge(options)
+                recipients[place].identifiers += identifiers
+                continue
+            }
+            if entries.count > 1 { places[entry.subscriber.rawValue] = recipients.count }
+            recipients.append(
+                Recipient(session: Int(entry.subscriber.rawValue), options: options, identifiers: identifiers))
+        }
+        return recipients
+    }
+}
+
+/// The routes of the topics in use: a table addressed by the topic's hash where a newer topic replaces an older one.
+///
+/// A publish on a topic seen before costs one hash and one comparison of the topic's bytes, however many filters there
+/// are; a change of any subscription makes every route stale at once, by its generation.
+struct RouteCache: Sendable {
+    private var routes: [Route?]
+    private let seed: UInt64
+
+    /// - Parameter placesLog2: the table has 2^placesLog2 places.
+    init(seed: UInt64, placesLog2: Int = 12) {
+        self.routes = Array(repeating: nil, count: 1 << placesLog2)
+        self.seed = seed
+    }
+
+    func find(_ topic: UnsafeRawBufferPointer, generation: UInt64) -> Route? {
+        guard let route = unsafe self.routes[self.place(of: topic)], route.generation == generation,
+            route.topic.count == topic.count
+        else { return nil }
+        let isSame = unsafe route.topic.withUnsafeBytes { known in
+            unsafe known.elementsEqual(topic)
+        }
+        return isSame ? route : nil
+    }
+
+    mutating func insert(_ route: Route) {
+        let place = unsafe route.topic.withUnsafeBytes { topic in unsafe self.place(of: topic) }
+        self.routes[place] = route
+    }
+
+    /// FNV-1a over 8-byte words with a final mix: a handful of instructions for a usual topic. The seed keeps outsiders
+    /// from choosing topics that evict each other.
+    private func place(of topic: UnsafeRawBufferPointer) -> Int {
+        var hash = self.seed ^ UInt64(truncatingIfNeeded: topic.count)
+        var offset = 0
+        while offset + 8 <= topic.count {
+            let word = unsafe topic.loadUnaligned(fromByteOffset: offset, as: UInt64.self)
+            hash = (hash ^ word) &* 0x9E37_79B9_7F4A_7C15
+            hash ^= hash >> 32
+            offset += 8
+        }
+        var tail: UInt64 = 0
+        while offset < topic.count {
+            tail = tail << 8 | UInt64(unsafe topic[offset])
+            offset += 1
+        }
+        hash = (hash ^ tail) &* 0x9E37_79B9_7F4A_7C15
+        hash ^= hash >> 29
+        return Int(truncatingIfNeeded: hash) & (self.routes.count - 1)
+    }
+}

@@ -1,0 +1,21 @@
+/// What the broker counts. Totals since start; gauges are computed when a snapshot is taken.
+package struct Statistics: Sendable, Equatable {
+    package var packetsReceived = 0
+    package var publishReceived = 0
+    package var publishSent = 0
+    package var publishBytesReceived = 0
+    package var publishBytesSent = 0
+    /// QoS 0 messages dropped because the client did not take them fast enough.
+    package var droppedCongested = 0
+    /// Messages refused or pushed out by a full session queue.
+    package var droppedQueueFull = 0
+    package var droppedExpired = 0
+    /// Messages above the client's Maximum Packet Size.
+    package var droppedTooLarge = 0
+    package var connectionsOpened = 0
+    package var connectionsRefused = 0
+    /// Acknowledgements for identifiers that are not under way: late ones after a takeover, or a client's mistake.
+    package var unexpectedAcknowledgements = 0
+
+    package init() {}
+}

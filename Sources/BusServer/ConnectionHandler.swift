@@ -1,0 +1,114 @@
+import BusCore
+import BusSession
+import BusWire
+import NIOCore
+
+/// The one channel handler of a network connection: bytes in, packets to the broker, bytes out.
+final class ConnectionHandler: ChannelInboundHandler {
+    typealias InboundIn = ByteBuffer
+    typealias OutboundOut = ByteBuffer
+
+    private let driver: LoopDriver
+    private var reader: PacketReader
+    private var context: ChannelHandlerContext?
+    private(set) var identifier: ConnectionIdentifier?
+    /// After the last word to the client its input is read and thrown away, so that the word is not lost to a reset.
+    private var isClosing = false
+    private var lingeringEnd: Scheduled<Void>?
+    /// How long a client may take to close its side after our last word.
+    private static let lingering = TimeAmount.seconds(2)
+
+    init(driver: LoopDriver, limits: SessionLimits) {
+        self.driver = driver
+        self.reader = PacketReader(limits: limits)
+    }
+
+    func handlerAdded(context: ChannelHandlerContext) {
+        self.context = context
+        if context.channel.isActive { self.open(context) }
+    }
+
+    func handlerRemoved(context: ChannelHandlerContext) {
+        self.context = nil
+    }
+
+    func channelActive(context: ChannelHandlerContext) {
+        self.open(context)
+        context.fireChannelActive()
+    }
+
+    private func open(_ context: ChannelHandlerContext) {
+        guard self.identifier == nil else { return }
+        let address = context.remoteAddress.map { "\($0.ipAddress ?? "local"):\($0.port ?? 0)" } ?? "unknown"
+        self.identifier = self.driver.open(self, remoteAddress: address)
+    }
+
+    func channelRead(context: ChannelHandlerContext, data: NIOAny) {
+        guard let identifier = self.identifier, !self.isClosing else { return }
+        self.reader.append(self.unwrapInboundIn(data))
+        do throws(DecodingFailure) {
+            var hasMore = true
+            while hasMore {
+                hasMore = try self.reader.read(upTo: LoopDriver.sliceMax, into: &self.driver.packets)
+                guard self.driver.receive(from: identifier) else {
+                    self.isClosing = true
+                    return
+                }
+            }
+        } catch {
+            // The packets before the bad one count.
+            _ = self.driver.receive(from: identifier)
+            self.driver.receive(error, from: identifier)
+            self.isClosing = true
+        }
+    }
+
+    func channelReadComplete(context: ChannelHandlerContext) {
+        self.reader.compact()
+        if !self.driver.flush() { self.acknowledgeAtOnce(context) }
+    }
+
+    /// A read that leaves nothing to write must not wait for a delayed acknowledgement: a client with Nagle's algorithm
+    /// on, as stock ones are, would hold back its next packet for 40 ms. The kernel forgets the wish after each read.
+    private func acknowledgeAtOnce(_ context: ChannelHandlerContext) {
+        // Not every channel is a TCP socket; where the option is unknown there is nothing to cure.
+        try? context.channel.syncOptions?.setOption(.quickAcknowledge, value: 1)
+    }
+
+    func channelWritabilityChanged(context: ChannelHandlerContext) {
+        guard let identifier = self.identifier else { return }
+        self.driver.setCongested(!context.channel.isWritable, on: identifier)
+    }
+
+    func channelInactive(context: ChannelHandlerContext) {
+        if let identifier = self.identifier { self.driver.close(identifier) }
+        self.identifier = nil
+        // The timer would keep the whole connection in memory.
+        self.lingeringEnd?.cancel()
+        self.lingeringEnd = nil
+        context.fireChannelInactive()
+    }
+
+    func errorCaught(context: ChannelHandlerContext, error: any Error) {
+        // A reset or a time-out of the network connection: the broker hears of it as the connection's end.
+        context.close(promise: nil)
+    }
+
+    func write(_ bytes: ByteBuffer, thenCloses: Bool) {
+        guard let context = self.context else { return }
+        guard thenCloses else {
+            context.writeAndFlush(self.wrapOutboundOut(bytes), promise: nil)
+            return
+        }
+        self.isClosing = true
+        if bytes.readableBytes > 0 { context.write(self.wrapOutboundOut(bytes), promise: nil) }
+        context.flush()
+        context.close(mode: .output, promise: nil)
+        let channel = context.channel
+        self.lingeringEnd = context.eventLoop.scheduleTask(in: Self.lingering) { channel.close(promise: nil) }
+    }
+}
+
+extension ChannelOption where Self == ChannelOptions.Types.SocketOption {
+    static var quickAcknowledge: Self { .tcpOption(.init(rawValue: 12)) }
+}

@@ -1,0 +1,34 @@
+import BusCore
+import BusSession
+import BusWire
+import Logging
+
+/// Writes the broker's events as log lines: one line for each event, with stable names for what it is about.
+struct EventLog: Sendable {
+    private let logger: Logger
+
+    init(_ logger: Logger) {
+        self.logger = logger
+    }
+
+    func write(_ event: BrokerEvent) {
+        switch event {
+        case .connected(let client, let version, let origin, let isResumed):
+            self.logger.info(
+                "client connected",
+                metadata: [
+                    "client": "\(client)", "protocol": "\(version)", "address": "\(origin.remoteAddress)",
+                    "session": isResumed ? "resumed" : "new",
+                ])
+        case .disconnected(let client, let reason):
+            self.logger.info("client disconnected", metadata: ["client": "\(client)", "reason": "\(reason.label)"])
+        case .refused(let origin, let reason):
+            self.logger.info(
+                "connection refused", metadata: ["address": "\(origin.remoteAddress)", "reason": "\(reason.label)"])
+        case .sessionEnded(let client):
+            self.logger.debug("session ended", metadata: ["client": "\(client)"])
+        case .call(let kind, let function, let detail):
+            self.logger.info("call \(kind)", metadata: ["function": "\(function)", "detail": "\(detail)"])
+        }
+    }
+}

@@ -1,0 +1,139 @@
+import BusCore
+import BusSession
+import BusWire
+import Logging
+import NIOCore
+
+/// What one event loop knows: its connections, its timer, and the arrays it uses again and again.
+///
+/// It decides nothing: bytes become inputs of the broker, outputs of the broker become writes.
+final class LoopDriver {
+    let eventLoop: any EventLoop
+    let index: Int
+    /// Packets decoded outside the lock, at most `sliceMax` at a time; empty between reads.
+    var packets: [Packet] = []
+    static let sliceMax = 256
+
+    private let broker: SharedBroker
+    private let log: EventLog
+    private var handlers: [ConnectionHandler?] = []
+    private var outputs: [Output] = []
+    private var timer: Scheduled<Void>?
+    private var timerDue = Timestamp.never
+
+    init(eventLoop: any EventLoop, index: Int, broker: SharedBroker, log: EventLog) {
+        self.eventLoop = eventLoop
+        self.index = index
+        self.broker = broker
+        self.log = log
+        self.packets.reserveCapacity(Self.sliceMax)
+    }
+
+    static func now() -> Timestamp {
+        Timestamp(nanoseconds: NIODeadline.now().uptimeNanoseconds)
+    }
+
+    // MARK: Inputs
+
+    func open(_ handler: ConnectionHandler, remoteAddress: String) -> ConnectionIdentifier {
+        let origin = ConnectionOrigin(remoteAddress: remoteAddress, loop: self.index)
+        let identifier = self.broker.withBroker { $0.open(origin, now: Self.now()) }
+        while self.handlers.count <= identifier.index { self.handlers.append(nil) }
+        self.handlers[identifier.index] = handler
+        self.flush()
+        return identifier
+    }
+
+    /// Feeds the packets gathered in `packets`; `false` when the connection takes no more.
+    func receive(from identifier: ConnectionIdentifier) -> Bool {
+        defer { self.packets.removeAll(keepingCapacity: true) }
+        return self.broker.withBroker { $0.receive(self.packets, from: identifier, now: Self.now()) }
+    }
+
+    func receive(_ failure: DecodingFailure, from identifier: ConnectionIdentifier) {
+        self.broker.withBroker { $0.receive(failure, from: identifier, now: Self.now()) }
+    }
+
+    func setCongested(_ isCongested: Bool, on identifier: ConnectionIdentifier) {
+        self.broker.withBroker { $0.setCongested(isCongested, on: identifier, now: Self.now()) }
+        self.flush()
+    }
+
+    func close(_ identifier: ConnectionIdentifier) {
+        self.handlers[identifier.index] = nil
+        self.broker.withBroker { $0.close(identifier, now: Self.now()) }
+        self.flush()
+    }
+
+    func shutDown() {
+        self.broker.withBroker { $0.shutDown(now: Self.now()) }
+        self.flush()
+    }
+
+    var openConnectionCount: Int { self.handlers.count { $0 != nil } }
+
+    // MARK: Outputs
+
+    /// Writes what the inputs since the last flush have caused; one write and one flush for each connection.
+    /// Returns whether anything was written.
+    @discardableResult
+    func flush() -> Bool {
+        let (events, wakeUp, isStarved) = self.broker.withBroker { broker in
+            broker.takeOutputs(into: &self.outputs)
+            return (broker.takeEvents(), broker.nextWakeUp, broker.hasStarved)
+        }
+        for event in events { self.log.write(event) }
+        self.schedule(wakeUp)
+        let hasWritten = !self.outputs.isEmpty
+        if hasWritten { self.distribute() }
+        if isStarved { self.eventLoop.assumeIsolatedUnsafeUnchecked().execute { self.feedStarved() } }
+        return hasWritten
+    }
+
+    private func distribute() {
+        var mail: [Int: [Output]] = [:]
+        for output in self.outputs {
+            if output.loop == self.index {
+                self.write(output)
+            } else {
+                mail[output.loop, default: []].append(output)
+            }
+        }
+        self.outputs.removeAll(keepingCapacity: true)
+        for (loop, outputs) in mail { self.broker.post(outputs, to: loop) }
+    }
+
+    private func write(_ output: Output) {
+        guard output.connection.index < self.handlers.count,
+            let handler = self.handlers[output.connection.index], handler.identifier == output.connection
+        else { return }
+        handler.write(output.bytes, thenCloses: output.closes)
+    }
+
+    func takeMail() {
+        for output in self.broker.takeMail(of: self.index) { self.write(output) }
+    }
+
+    private func feedStarved() {
+        self.broker.withBroker { $0.feedStarved(now: Self.now()) }
+        self.flush()
+    }
+
+    // MARK: Time
+
+    /// One timer for everything that waits; it is moved only when something is due earlier than it is set for.
+    private func schedule(_ wakeUp: Timestamp) {
+        guard wakeUp < self.timerDue else { return }
+        self.timer?.cancel()
+        self.timerDue = wakeUp
+        let deadline = NIODeadline.uptimeNanoseconds(wakeUp.nanoseconds)
+        self.timer = self.eventLoop.assumeIsolatedUnsafeUnchecked().scheduleTask(deadline: deadline) { self.fire() }
+    }
+
+    private func fire() {
+        self.timer = nil
+        self.timerDue = .never
+        self.broker.withBroker { $0.advance(to: Self.now()) }
+        self.flush()
+    }
+}

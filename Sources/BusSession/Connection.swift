@@ -1,0 +1,66 @@
+package import BusWire
+package import NIOCore
+
+/// One network connection of a client, from the first byte to the last.
+///
+/// | phase             | accepts                       | becomes                                   |
+/// |-------------------|-------------------------------|-------------------------------------------|
+/// | `awaitingConnect` | CONNECT only ([MQTT-3.1.0-1]) | `connected`, or `closing` when refused    |
+/// | `connected`       | all but CONNECT               | `closing`                                 |
+/// | `closing`         | nothing: input is ignored     | gone when the driver reports the close    |
+package struct Connection: Sendable {
+    package enum Phase: Sendable {
+        case awaitingConnect, connected, closing
+    }
+
+    package var phase = Phase.awaitingConnect
+    package var version = ProtocolVersion.v3_1_1
+    /// The slot of the session in the broker once connected.
+    package var session = -1
+    /// Encoded packets that wait for the driver; one flush takes them all.
+    package var outbound = ByteBuffer()
+    /// The broker's list of connections with something to flush holds this one.
+    package var isListed = false
+    /// The driver has more bytes in its hands than the client takes.
+    package var isCongested = false
+    /// Retained messages wait for the client: nothing may be written past them.
+    package var isReplaying = false
+    /// QoS 0 messages dropped on this connection because it was congested.
+    package var droppedCount = 0
+    /// 1.5 times the keep alive, 0 without one ([MQTT-3.1.2-22]).
+    package var keepAliveNanoseconds: UInt64 = 0
+    package var lastReceived: Timestamp
+    /// Packets above it are not sent to this client ([MQTT-3.1.2-24]).
+    package var maximumPacketSize = Int.max
+    /// Request Problem Information: reason strings and user properties only where it is set ([MQTT-3.1.2-29]).
+    package var wantsProblemInformation = true
+    package var aliases: InboundTopicAliases
+    /// A DISCONNECT with reason 0x00 removes the will ([MQTT-3.14.4-3]).
+    package var isWillCancelled = false
+    package let origin: ConnectionOrigin
+
+    package init(origin: ConnectionOrigin, now: Timestamp) {
+        self.origin = origin
+        self.lastReceived = now
+        self.aliases = InboundTopicAliases(maximum: 0)
+    }
+
+    package var isSpeakingV5: Bool { self.version == .v5 }
+
+    /// Whether QoS 0 messages and the queue may be written now.
+    package func canWrite(within limits: SessionLimits) -> Bool {
+        !self.isCongested && self.outbound.readableBytes < limits.outboundBytesMax
+    }
+}
+
+/// Where a network connection came from, for the log and the limits.
+package struct ConnectionOrigin: Sendable, Equatable {
+    package var remoteAddress: String
+    /// The event loop that drives the connection.
+    package var loop: Int
+
+    package init(remoteAddress: String, loop: Int = 0) {
+        self.remoteAddress = remoteAddress
+        self.loop = loop
+    }
+}

@@ -1,0 +1,28 @@
+/// Bounds on what one client may hold of the broker. What happens at each bound stands beside it.
+package struct SessionLimits: Sendable, Equatable {
+    /// QoS 1 and 2 messages that a client may have under way to us; announced in CONNACK, 0x93 beyond.
+    package var receiveMaximumIn = 64
+    /// QoS 1 and 2 messages under way to a client, if its own Receive Maximum allows; the rest waits in the queue.
+    package var receiveMaximumOut = 64
+    /// Messages and bytes that wait per session; see `MessageQueue`.
+    package var queue = MessageQueue.Limits()
+    /// Topic aliases a client may set; announced in CONNACK, 0x94 beyond.
+    package var topicAliasMaximumIn: UInt16 = 16
+    /// Longest session expiry in seconds; a longer wish is lowered and the CONNACK says so. 7 days.
+    package var sessionExpirySecondsMax: UInt32 = 7 * 24 * 3600
+    /// Longest keep alive in seconds; a longer one (or none) is overridden by Server Keep Alive in MQTT 5 and capped
+    /// without a word in 3.x.
+    package var keepAliveSecondsMax: UInt16 = 300
+    /// Longest client identifier in bytes; 0x85 beyond.
+    package var clientIdentifierBytesMax = 256
+    /// Subscriptions of one client; SUBACK 0x97 beyond.
+    package var subscriptionsMax = 1000
+    /// Bytes written to a client and not yet taken by it. Above it QoS 0 is dropped and QoS 1 and 2 wait in the queue.
+    package var outboundBytesMax = 1 << 20
+    /// Largest packet a client may send, in bytes; announced in CONNACK, 0x95 beyond.
+    package var packetBytesMax = 2_000_000
+    /// Largest packet before CONNECT was accepted; 0x95 beyond.
+    package var firstPacketBytesMax = 16 << 10
+
+    package init() {}
+}

@@ -1,0 +1,25 @@
+/// Why received bytes are not a packet that their sender may send.
+///
+/// The network connection is beyond repair: whoever decodes answers with `reasonCode` where the version allows an
+/// answer, and closes.
+package struct DecodingFailure: Error, Equatable, Sendable {
+    package let reasonCode: ReasonCode
+    /// A sentence that says what was wrong; fit for logs and for a Reason String.
+    package let message: String
+    /// The normative statement that was broken, such as "MQTT-3.3.1-4", where one has a number.
+    package let statement: String?
+    /// The type nibble of the packet.
+    package let packetType: UInt8?
+
+    package init(reasonCode: ReasonCode, message: String, statement: String? = nil, packetType: UInt8? = nil) {
+        self.reasonCode = reasonCode
+        self.message = message
+        self.statement = statement
+        self.packetType = packetType
+    }
+
+    func attributed(to type: PacketType) -> DecodingFailure {
+        DecodingFailure(
+            reasonCode: self.reasonCode, message: self.message, statement: self.statement, packetType: type.rawValue)
+    }
+}

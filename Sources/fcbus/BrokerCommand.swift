@@ -1,0 +1,53 @@
+import ArgumentParser
+import BusServer
+import Logging
+import ServiceLifecycle
+
+struct BrokerCommand: AsyncParsableCommand {
+    static let configuration = CommandConfiguration(
+        commandName: "broker",
+        abstract: "Run the MQTT broker.",
+        discussion: """
+            Prints one line `ready mqtt://127.0.0.1:1883` for each listener when clients can connect. SIGTERM and SIGINT say goodbye \
+            to every client and exit 0. Without a configuration it listens on loopback only and lets anyone in there.
+
+            EXAMPLES
+              fcbus broker
+              fcbus broker --port 0                  a free port, printed in the ready line
+              fcbus broker --config broker-config/fcbus.yaml
+            """)
+
+    @OptionGroup var server: ServerOptions
+
+    func run() async throws {
+        let configuration = try self.server.configuration()
+        let logger = self.server.logging.logger("fcbus.broker")
+        let broker = BrokerServer(configuration: configuration, logger: logger) { addresses in
+            for address in addresses { Terminal.ready(address.url) }
+        }
+        try await Services.run([broker], logger: logger)
+    }
+}
+
+/// What configures a broker on the command line.
+struct ServerOptions: ParsableArguments {
+    @Option(help: "Configuration file; see broker-config/fcbus.yaml.", completion: .file(extensions: ["yaml"]))
+    var config: String?
+
+    @Option(name: [.short, .long], help: "Port to listen on instead of the configured one; 0 picks a free one.")
+    var port: Int?
+
+    @OptionGroup var logging: LoggingOptions
+
+    func validate() throws {
+        if let port = self.port, !(0...65_535).contains(port) {
+            throw ValidationError("--port must be from 0 to 65535 (got \(port))")
+        }
+    }
+
+    func configuration() throws -> ServerConfiguration {
+        var configuration = try self.config.map(ConfigurationReader.read) ?? ServerConfiguration()
+        if let port = self.port { configuration.listeners[0].port = port }
+        return configuration
+    }
+}
