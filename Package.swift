@@ -22,6 +22,7 @@ let logging = Target.Dependency.product(name: "Logging", package: "swift-log")
 let argumentParser = Target.Dependency.product(name: "ArgumentParser", package: "swift-argument-parser")
 let lifecycle = Target.Dependency.product(name: "ServiceLifecycle", package: "swift-service-lifecycle")
 let signals = Target.Dependency.product(name: "UnixSignals", package: "swift-service-lifecycle")
+let subprocess = Target.Dependency.product(name: "Subprocess", package: "swift-subprocess")
 let yams = Target.Dependency.product(name: "Yams", package: "Yams")
 
 /// A room: a target under the house rules.
@@ -44,6 +45,7 @@ let package = Package(
         .package(url: "https://github.com/apple/swift-log", from: "1.16.0"),
         .package(url: "https://github.com/apple/swift-argument-parser", from: "1.8.0"),
         .package(url: "https://github.com/swift-server/swift-service-lifecycle", from: "2.13.0"),
+        .package(url: "https://github.com/swiftlang/swift-subprocess", from: "1.0.0"),
         .package(url: "https://github.com/jpsim/Yams", from: "6.2.0"),
     ],
     targets: [
@@ -57,10 +59,16 @@ let package = Package(
 
         // Drivers.
         room("BusServer", ["BusCore", "BusSession", "BusWire", nioCore, nioPosix, logging, lifecycle, yams]),
+        .systemLibrary(name: "CMosquitto", pkgConfig: "libmosquitto", providers: [.apt(["libmosquitto-dev"])]),
+        room("BusMosquitto", ["CMosquitto"]),
+        room("FunctionBus", ["BusMosquitto", "BusContract", "BusTopics"]),
+        room("FunctionHost", ["FunctionBus", subprocess, logging, yams], resources: [.copy("Python")]),
         room("BusBench", ["BusWire", nioCore, nioPosix]),
         .executableTarget(
             name: "fcbus",
-            dependencies: ["BusServer", "BusBench", argumentParser, logging, lifecycle, signals],
+            dependencies: [
+                "BusServer", "BusBench", "FunctionBus", "FunctionHost", argumentParser, logging, lifecycle, signals,
+            ],
             swiftSettings: houseRules),
 
         // For the tests.
@@ -69,6 +77,7 @@ let package = Package(
         tests("BusTopicsTests", ["BusTopics"]),
         tests("BusContractTests", ["BusContract", "BusTopics"]),
         tests("BusCoreTests", ["BusTestKit", "BusCore", "BusSession", "BusWire", nioCore]),
+        tests("FunctionHostTests", ["FunctionHost", subprocess, logging]),
         tests("HouseTests", []),
         .testTarget(
             name: "InteroperationTests", resources: [.copy("paho_client.py")], swiftSettings: testRules),

@@ -10,6 +10,11 @@ package enum CallFilter {
         "$share/\(Self.instanceGroup)/fc/\(function)/req/#"
     }
 
+    /// What an instance subscribes to besides on a broker that does not know calls: one-way invocations.
+    package static func invocations(of function: FunctionName) -> String {
+        "$share/\(Self.instanceGroup)/fc/\(function)/async/#"
+    }
+
     package static func cancellations(of function: FunctionName) -> String { "fc/\(function)/cancel/#" }
 
     /// What a caller subscribes to: the filter matches its parent level too.

@@ -8,17 +8,17 @@ import NIOCore
 enum TaskCaller {
     /// No session has this number: there are never so many.
     static let handle = ClientHandle(rawValue: .max)
-    private static let client = "_task"
+    /// The encoding of a client identifier that no client can have: it would hold a null character.
+    private static let replyTopic = CallTopic.reply(client: "%00", call: nil, errorStatus: nil).string
 
     static func address(of task: String) -> CallAddress {
-        let topic = CallTopic.reply(client: self.client, call: task, errorStatus: nil).string
-        return CallAddress(replyTopic: topic, correlation: Correlation(Array(task.utf8)))
+        CallAddress(replyTopic: self.replyTopic, correlation: Correlation(Array(task.utf8)))
     }
 
     /// The task whose attempt an address belongs to.
     static func task(of address: CallAddress) -> String? {
-        guard case .reply(self.client, let task, _) = CallTopic(address.replyTopic) else { return nil }
-        return task
+        guard address.replyTopic == self.replyTopic else { return nil }
+        return String(decoding: address.correlation.bytes, as: UTF8.self)
     }
 }
 
@@ -102,14 +102,14 @@ extension Broker {
 
     /// The properties by which a handler knows a task and its attempt.
     func taskProperties(of request: Publish) -> [Property] {
-        let address = CallAddress(
-            replyTopic: request.properties.responseTopic ?? "", correlation: Correlation())
+        let properties = CallProperties(request)
+        let address = CallAddress(replyTopic: properties.responseTopic ?? "", correlation: properties.correlation)
         guard let identifier = TaskCaller.task(of: address), let task = self.tasks[identifier] else { return [] }
-        var properties: [Property] = [.userProperty(name: PropertyName.task, value: identifier)]
+        var added: [Property] = [.userProperty(name: PropertyName.task, value: identifier)]
         if task.attempts > 0 {
-            properties.append(.userProperty(name: PropertyName.attempt, value: "\(task.attempts + 1)"))
+            added.append(.userProperty(name: PropertyName.attempt, value: "\(task.attempts + 1)"))
         }
-        return properties
+        return added
     }
 
     mutating func taskAnswered(

@@ -1,4 +1,5 @@
 import ArgumentParser
+import Foundation
 
 /// The one way in: `fcbus <subcommand>`.
 @main
@@ -23,8 +24,26 @@ struct FcbusCommand: AsyncParsableCommand {
             """,
         version: fcbusVersion,
         subcommands: [
-            BrokerCommand.self, BenchCommand.self, CheckCommand.self,
+            UpCommand.self, BrokerCommand.self, HostCommand.self, CallCommand.self, SendCommand.self,
+            PublishCommand.self, SubscribeCommand.self, ServeCommand.self, FunctionsCommand.self, BenchCommand.self,
+            CheckCommand.self,
         ])
+
+    static func main() async {
+        do {
+            var command = try Self.parseAsRoot()
+            if var asynchronous = command as? any AsyncParsableCommand {
+                try await asynchronous.run()
+            } else {
+                try command.run()
+            }
+        } catch let failure as CommandFailure {
+            Terminal.writeError(line: "fcbus: \(failure)")
+            Foundation.exit(failure.status.rawValue)
+        } catch {
+            Self.exit(withError: error)
+        }
+    }
 }
 
 /// The version of the product, as `--version` prints it.

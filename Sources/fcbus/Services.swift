@@ -1,10 +1,39 @@
 import BusServer
+import FunctionBus
 import Logging
 import ServiceLifecycle
 import UnixSignals
 
 /// Long-running parts of one process, ended together by SIGTERM or SIGINT.
 enum Services {
+    /// The broker first, then, when it listens, the host as its client; one ready line when both are there.
+    static func runBrokerAndHost(
+        _ configuration: ServerConfiguration, functions: String?, logger: Logger
+    ) async throws {
+        let (addresses, continuation) = AsyncStream.makeStream(of: [ListeningAddress].self)
+        let broker = BrokerServer(configuration: configuration, logger: logger) { addresses in
+            continuation.yield(addresses)
+            continuation.finish()
+        }
+        let host = FollowingService {
+            guard let addresses = await addresses.first(where: { _ in true }) else { return }
+            let announce: @Sendable (Int) -> Void = { _ in
+                for address in addresses { Terminal.ready(address.url) }
+            }
+            guard let functions, let first = addresses.first else {
+                announce(0)
+                try await gracefulShutdown()
+                return
+            }
+            var client = try BusConfiguration(broker: first.url)
+            client.clientIdentifier = "fcbus-host"
+            try await HostService(
+                directory: functions, configuration: client, logger: logger, onReady: announce
+            ).run()
+        }
+        try await self.run([broker, host], logger: logger)
+    }
+
     static func run(_ services: [any Service], logger: Logger) async throws {
         var quiet = logger
         quiet.logLevel = max(logger.logLevel, .warning)
@@ -21,5 +50,14 @@ enum Services {
         } catch let failure as ServerFailure {
             throw CommandFailure(.unavailable, failure.description)
         }
+    }
+}
+
+/// A service given as a closure.
+struct FollowingService: Service {
+    let body: @Sendable () async throws -> Void
+
+    func run() async throws {
+        try await self.body()
     }
 }

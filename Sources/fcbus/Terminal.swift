@@ -1,4 +1,5 @@
 import Foundation
+import FunctionBus
 import Glibc
 
 /// Results go to stdout, chatter to stderr.
@@ -13,6 +14,12 @@ enum Terminal {
     static func write(line: String) {
         print(line)
         fflush(nil)
+    }
+
+    /// A payload as it is; text gets an end of line, for people.
+    static func write(_ payload: Payload) {
+        FileHandle.standardOutput.write(Data(payload.bytes))
+        if payload.text?.hasSuffix("\n") == false { FileHandle.standardOutput.write(Data("\n".utf8)) }
     }
 
     static func writeError(line: String) {

@@ -1,0 +1,107 @@
+import BusMosquitto
+import BusTopics
+import Synchronization
+
+extension FunctionBus {
+    /// Publishes a message; nobody answers.
+    ///
+    /// - Parameters:
+    ///   - qos: 0 returns when the message is on its way; 1 and 2 when the broker has it.
+    ///   - retain: the broker keeps it for later subscribers; an empty payload removes what it kept.
+    ///   - timeout: default 10 s.
+    /// - Throws: `BusError`: `invalidArgument` for a topic with wildcards, `notAuthorized`, `localTimeout`, and the
+    ///   `disconnected` codes.
+    public func publish(
+        _ topic: String, _ payload: Payload, qos: Int = 0, retain: Bool = false, contentType: String? = nil,
+        userProperties: [(name: String, value: String)] = [], timeout: Duration = .seconds(10)
+    ) async throws(BusError) {
+        guard (0...2).contains(qos) else { throw BusError(.invalidArgument, "qos must be 0, 1 or 2 (got \(qos))") }
+        do {
+            _ = try TopicName(topic)
+        } catch {
+            throw BusError(.invalidArgument, "'\(topic)' is not a topic to publish to: \(error.message)")
+        }
+        let deadline = ContinuousClock.now + timeout
+        try await self.waitForConnection(until: deadline)
+        var message = MosquittoMessage(topic: topic, payload: payload.bytes, qos: qos, isRetained: retain)
+        message.properties.contentType = contentType
+        message.properties.userProperties = userProperties
+        _ = try await self.publishAndWait(message, until: deadline)
+    }
+
+    /// Returns the reason code of the acknowledgement, which is below 0x80.
+    func publishAndWait(
+        _ message: MosquittoMessage, until deadline: ContinuousClock.Instant
+    ) async throws(BusError) -> Int {
+        let timeoutError = BusError(
+            .localTimeout, executed: .maybe, "the broker did not acknowledge the message on \(message.topic) in time")
+        let outcome = try await self.wait(until: deadline, timeoutError: timeoutError) { _ throws(BusError) in
+            .acknowledgement(packet: try self.attempt { () throws(MosquittoFailure) in try self.transport.publish(message) })
+        }
+        guard case .acknowledged(let code) = outcome else { return 0 }
+        switch code {
+        case ..<0x80: return code
+        case 0x87: throw BusError(.notAuthorized, status: 403, "this client may not publish to \(message.topic)")
+        case 0x97: throw BusError(.overloaded, status: 429, "the broker's quota is used up: \(message.topic) was not kept")
+        default:
+            throw BusError(
+                .invalidRequest, status: 400, "the broker refused the message on \(message.topic) with reason code \(code)")
+        }
+    }
+
+    /// Reads what is published to the filters until `body` returns, then unsubscribes.
+    ///
+    /// - Parameters:
+    ///   - qos: the highest that messages arrive with.
+    ///   - onReady: called when the broker has confirmed every filter.
+    ///   - body: gets the messages in the order of their arrival. A reader that falls behind by more than 10 000
+    ///     messages loses the newest ones.
+    public func subscribe<Result>(
+        _ filters: [String], qos: Int = 1, onReady: @Sendable () -> Void = {},
+        _ body: (AsyncStream<BusMessage>) async throws -> Result
+    ) async throws -> Result {
+        for filter in filters {
+            do {
+                _ = try TopicFilter(filter)
+            } catch {
+                throw BusError(.invalidArgument, "'\(filter)' is not a topic filter: \(error.message)")
+            }
+        }
+        let (stream, continuation) = AsyncStream.makeStream(
+            of: BusMessage.self, bufferingPolicy: .bufferingOldest(10_000))
+        let deadline = ContinuousClock.now + .seconds(10)
+        try await self.waitForConnection(until: deadline)
+        let reader = self.state.withLock { state in
+            let reader = state.makeIdentifier()
+            for filter in filters {
+                state.subscriptions[filter, default: BusState.Subscription(qos: qos)].readers[reader] = {
+                    continuation.yield($0)
+                }
+            }
+            return reader
+        }
+        do {
+            for filter in filters { try await self.subscribe(filter, qos: qos, until: deadline) }
+            onReady()
+            let result = try await body(stream)
+            await self.leave(filters, reader: reader)
+            return result
+        } catch {
+            await self.leave(filters, reader: reader)
+            throw error
+        }
+    }
+
+    private func leave(_ filters: [String], reader: UInt64) async {
+        let unread = self.state.withLock { state in
+            filters.filter { filter in
+                state.subscriptions[filter]?.readers[reader] = nil
+                guard state.subscriptions[filter]?.readers.isEmpty == true else { return false }
+                state.subscriptions[filter] = nil
+                return true
+            }
+        }
+        // Without a connection there is nothing to take back, and a cancelled task cannot wait.
+        for filter in unread { _ = try? self.transport.unsubscribe(filter) }
+    }
+}

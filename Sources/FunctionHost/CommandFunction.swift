@@ -1,0 +1,158 @@
+import Logging
+import Subprocess
+
+/// A function that is a command: run once per call, payload on stdin, reply on stdout.
+///
+/// Exit code 0 answers with what was printed; any other is the handler's failure, with the end of stderr as message.
+final class CommandFunction: HostedFunction {
+    let manifest: FunctionManifest
+    private let launch: WorkerLaunch
+    private let log: FunctionLog
+    private let gate: CommandGate
+
+    /// Longest reply that is taken from a command.
+    private static let replyBytesMax = 16 << 20
+    /// How much of stderr goes into the message of a failure.
+    private static let messageLinesMax = 5
+
+    init(_ manifest: FunctionManifest, _ launch: WorkerLaunch, log: FunctionLog) {
+        self.manifest = manifest
+        self.launch = launch
+        self.log = log
+        self.gate = CommandGate(slots: manifest.workers.max * manifest.concurrency)
+    }
+
+    var concurrency: Int { self.manifest.workers.max * self.manifest.concurrency }
+
+    /// Nothing stays between calls: a command lives in the task of its call.
+    func run() async {}
+
+    func drain(within limit: Duration) async {
+        self.gate.close()
+    }
+
+    func call(_ request: HostedCall) async throws(CallFailure) -> HostedReply {
+        let address = self.manifest.address
+        switch self.gate.enter() {
+        case .closed: throw .draining(address)
+        case .full(let running): throw .overloaded(address, waiting: running)
+        case .entered(let run):
+            defer { self.gate.leave() }
+            return try await self.execute(request, run: run)
+        }
+    }
+
+    private func execute(_ request: HostedCall, run: Int) async throws(CallFailure) -> HostedReply {
+        let address = self.manifest.address
+        let limit = min(request.remaining ?? self.manifest.timeout, self.manifest.timeout)
+        let link = WorkerLink()
+        let outcome = await withTaskGroup(of: Outcome?.self) { group in
+            group.addTask { await self.start(request, limit: limit, run: run, link) }
+            group.addTask {
+                guard (try? await Task.sleep(for: limit)) != nil else { return nil }
+                return .late
+            }
+            var first = await group.next() ?? nil
+            // The sleep returns nothing when the surrounding task was cancelled: then the command decides.
+            if first == nil { first = await group.next() ?? nil }
+            if first == .late { link.kill() }
+            group.cancelAll()
+            return first ?? .late
+        }
+        let tail = self.log.takeTail(of: run)
+        switch outcome {
+        case .late where limit < self.manifest.timeout: throw .deadline(address, executed: .maybe)
+        case .late: throw .executionTimeout(address, self.manifest.timeout)
+        case .tooLong:
+            throw CallFailure(
+                413, "REPLY_TOO_LARGE", executed: .yes, "\(address) printed more than \(Self.replyBytesMax) bytes.")
+        case .ended(.notStarted(let reason), _): throw .couldNotStart(address, reason)
+        case .ended(.exited(0), let output):
+            return HostedReply(payload: output, status: output.isEmpty ? 204 : 200)
+        case .ended(let end, _):
+            if Task.isCancelled { throw .cancelled(address, executed: .maybe) }
+            let words = tail.suffix(Self.messageLinesMax).joined(separator: "\n")
+            throw .handlerError(words.isEmpty ? end.text : words, errorType: "ExitCode", stackTrace: [end.text])
+        }
+    }
+
+    private enum Outcome: Equatable, Sendable {
+        case ended(ProcessEnd, [UInt8])
+        case tooLong
+        case late
+    }
+
+    private func start(_ request: HostedCall, limit: Duration, run: Int, _ link: WorkerLink) async -> Outcome {
+        var launch = self.launch
+        launch.environment.merge(Self.environment(request, limit)) { _, ours in ours }
+        do {
+            let result = try await Subprocess.run(
+                try await launch.configuration(), input: .inputWriter, output: .sequence, error: .sequence
+            ) { execution in
+                guard link.started(execution.processIdentifier.value) else { return [UInt8]?.some([]) }
+                defer { link.ended() }
+                return await self.exchange(execution, request, run: run)
+            }
+            guard let output = result.closureResult else { return .tooLong }
+            return .ended(ProcessEnd(result.terminationStatus), output)
+        } catch let error as SubprocessError {
+            return .ended(.notStarted(WorkerProcess.reason(error, launch)), [])
+        } catch {
+            return .ended(.notStarted("it could not be run: \(error)"), [])
+        }
+    }
+
+    /// - Returns: What the command printed; `nil` when that is too long.
+    private func exchange(
+        _ execution: Execution<CustomWriteInput, SequenceOutput, SequenceOutput>, _ request: HostedCall, run: Int
+    ) async -> [UInt8]? {
+        await withTaskGroup(of: Void.self) { group in
+            group.addTask {
+                // A command need not read its input: a broken pipe is no failure.
+                _ = try? await execution.standardInputWriter.write(request.payload)
+                try? await execution.standardInputWriter.finish()
+            }
+            group.addTask { await self.readLines(execution.standardError, request, run: run) }
+            var output: [UInt8] = []
+            do {
+                for try await buffer in execution.standardOutput {
+                    guard output.count + buffer.count <= Self.replyBytesMax else {
+                        try? execution.send(signal: .kill, toProcessGroup: true)
+                        return nil
+                    }
+                    unsafe buffer.withUnsafeBytes { unsafe output.append(contentsOf: $0) }
+                }
+            } catch {
+                self.log.logger.error("stdout could not be read: \(error)")
+            }
+            return output
+        }
+    }
+
+    private func readLines(_ output: SubprocessOutputSequence, _ request: HostedCall, run: Int) async {
+        var splitter = LineSplitter()
+        do {
+            for try await buffer in output {
+                let lines = unsafe buffer.withUnsafeBytes { unsafe splitter.append($0) }
+                for line in lines { self.log.line(line, worker: run, call: request.requestIdentifier) }
+            }
+        } catch {
+            self.log.logger.error("stderr could not be read: \(error)")
+        }
+        if let rest = splitter.finish() { self.log.line(rest, worker: run, call: request.requestIdentifier) }
+    }
+
+    private static func environment(_ request: HostedCall, _ limit: Duration) -> [String: String] {
+        var environment = [
+            "FCBUS_REQUEST_ID": request.requestIdentifier, "FCBUS_TIMEOUT_MS": "\(limit.milliseconds)",
+            "FCBUS_ATTEMPT": "\(request.attempt)",
+        ]
+        environment["FCBUS_CONTEXT"] = request.context
+        environment["FCBUS_CALLER"] = request.caller
+        environment["FCBUS_TASK"] = request.task
+        environment["CONTENT_TYPE"] = request.contentType
+        environment["TRACEPARENT"] = request.trace?.parent
+        // No variable may hold a null character; such a value is not passed on.
+        return environment.filter { !$0.value.utf8.contains(0) }
+    }
+}

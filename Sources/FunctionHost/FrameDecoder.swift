@@ -1,0 +1,92 @@
+/// Cuts the stream from a worker into frames.
+///
+///     +---------------------+----------------------+---------------------+-------------------+
+///     | frame length (4, BE)| header length (4, BE)| header: JSON, UTF-8 | payload: raw bytes|
+///     +---------------------+----------------------+---------------------+-------------------+
+///
+/// The frame length counts everything behind itself; the payload is whatever follows the header.
+/// A length beyond the limits is refused before anything is allocated for it.
+struct FrameDecoder {
+    struct Frame: Equatable {
+        var header: [UInt8]
+        var payload: [UInt8]
+    }
+
+    enum Failure: Error, Equatable {
+        case frameTooLong(bytes: Int, limit: Int)
+        case headerTooLong(bytes: Int, limit: Int)
+
+        var message: String {
+            switch self {
+            case .frameTooLong(let bytes, let limit):
+                "a frame of \(bytes) bytes exceeds the limit of \(limit); is something else writing to stdout?"
+            case .headerTooLong(let bytes, let limit):
+                "a frame header of \(bytes) bytes exceeds its frame or the limit of \(limit)"
+            }
+        }
+    }
+
+    /// Room for the largest payload of a bus message with its header.
+    static let frameBytesMax = 17 << 20
+    static let headerBytesMax = 256 << 10
+
+    private var bytes: [UInt8] = []
+    /// Where the next frame begins in `bytes`.
+    private var start = 0
+
+    mutating func append(_ span: RawSpan) {
+        if self.start == self.bytes.count {
+            self.bytes.removeAll(keepingCapacity: self.bytes.capacity <= 1 << 16)
+            self.start = 0
+        }
+        // One copy of the whole span; byte by byte is ten times slower for large payloads.
+        unsafe span.withUnsafeBytes { unsafe self.bytes.append(contentsOf: $0) }
+    }
+
+    /// The next complete frame, or `nil` until more bytes came.
+    mutating func next() throws(Failure) -> Frame? {
+        guard self.bytes.count - self.start >= 8 else {
+            if self.bytes.count - self.start >= 4 { _ = try self.checkedLength() }
+            return nil
+        }
+        let length = try self.checkedLength()
+        let headerLength = self.number(at: self.start + 4)
+        guard headerLength <= Self.headerBytesMax, headerLength <= length - 4 else {
+            throw .headerTooLong(bytes: headerLength, limit: Self.headerBytesMax)
+        }
+        let end = self.start + 4 + length
+        guard self.bytes.count >= end else { return nil }
+        let headerStart = self.start + 8
+        let frame = Frame(
+            header: Array(self.bytes[headerStart..<headerStart + headerLength]),
+            payload: Array(self.bytes[headerStart + headerLength..<end]))
+        self.start = end
+        if self.start > 1 << 20 {
+            self.bytes.removeFirst(self.start)
+            self.start = 0
+        }
+        return frame
+    }
+
+    private func checkedLength() throws(Failure) -> Int {
+        let length = self.number(at: self.start)
+        guard length <= Self.frameBytesMax else { throw .frameTooLong(bytes: length, limit: Self.frameBytesMax) }
+        guard length >= 4 else { throw .headerTooLong(bytes: 4, limit: length) }
+        return length
+    }
+
+    private func number(at index: Int) -> Int {
+        self.bytes[index..<index + 4].reduce(0) { $0 << 8 | Int($1) }
+    }
+
+    static func encode(header: [UInt8], payload: [UInt8]) -> [UInt8] {
+        var frame: [UInt8] = []
+        frame.reserveCapacity(8 + header.count + payload.count)
+        for number in [4 + header.count + payload.count, header.count] {
+            for shift in [24, 16, 8, 0] { frame.append(UInt8(truncatingIfNeeded: number >> shift)) }
+        }
+        frame += header
+        frame += payload
+        return frame
+    }
+}

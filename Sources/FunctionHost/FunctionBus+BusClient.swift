@@ -1,0 +1,121 @@
+package import FunctionBus
+
+/// The bus behind the host's own protocol.
+///
+/// A handler's nested calls run in its task, so that they inherit its deadline, hops and trace.
+package struct FunctionBusClient: BusClient {
+    private let bus: FunctionBus
+    /// The host ends a call that takes too long; the bus' own timeout is only the net below that.
+    private static let timeoutMargin = Duration.seconds(2)
+
+    package init(_ bus: FunctionBus) {
+        self.bus = bus
+    }
+
+    package func call(_ call: OutgoingCall) async throws(CallFailure) -> HostedReply {
+        do throws(BusError) {
+            let name = try FunctionName(call.function.description)
+            let reply = try await self.bus.call(name, Payload(call.payload), options: Self.options(call))
+            return HostedReply(payload: reply.payload.bytes, contentType: reply.contentType, status: reply.status)
+        } catch {
+            throw CallFailure(error)
+        }
+    }
+
+    package func send(_ call: OutgoingCall) async throws(CallFailure) -> String? {
+        do throws(BusError) {
+            let name = try FunctionName(call.function.description)
+            return try await self.bus.send(name, Payload(call.payload), options: Self.options(call))
+        } catch {
+            throw CallFailure(error)
+        }
+    }
+
+    private static func options(_ call: OutgoingCall) -> CallOptions {
+        var options = CallOptions()
+        if let timeout = call.timeout { options.timeout = timeout }
+        options.context = call.context
+        options.contentType = call.contentType
+        return options
+    }
+
+    package func publish(_ message: OutgoingMessage) async throws(CallFailure) {
+        do throws(BusError) {
+            try await self.bus.publish(
+                message.topic, Payload(message.payload), qos: message.qos, retain: message.retain,
+                contentType: message.contentType)
+        } catch {
+            throw CallFailure(error)
+        }
+    }
+
+    package func serve(_ functions: [ServedFunction], onReady: @escaping @Sendable () -> Void) async throws {
+        let handlers = try functions.map { served throws(BusError) in try Self.function(served) }
+        try await self.bus.serve(handlers, onReady: onReady)
+    }
+
+    private static func function(_ served: ServedFunction) throws(BusError) -> FunctionHandler {
+        var options = ServeOptions()
+        options.concurrency = served.concurrency
+        options.timeout = served.timeout + Self.timeoutMargin
+        options.description = served.description ?? ""
+        options.isOnDemand = served.isOnDemand
+        let handler = served.handler
+        return FunctionHandler(try FunctionName(served.address.description), options: options) { request in
+            do throws(CallFailure) {
+                let reply = try await handler(HostedCall(request))
+                return Response(Payload(reply.payload), contentType: reply.contentType)
+            } catch {
+                throw FunctionFailure(error)
+            }
+        }
+    }
+
+    package func subscribe(
+        _ filters: [String], onReady: @escaping @Sendable () -> Void,
+        onMessage: @escaping @Sendable (IncomingMessage) async -> Void
+    ) async throws {
+        try await self.bus.subscribe(filters, onReady: onReady) { messages in
+            for await message in messages {
+                await onMessage(IncomingMessage(topic: message.topic, payload: message.payload.bytes))
+            }
+        }
+    }
+}
+
+extension HostedCall {
+    fileprivate init(_ request: Request) {
+        self.init(
+            payload: request.payload.bytes, requestIdentifier: request.identifier, context: request.context,
+            remaining: request.remaining)
+        self.contentType = request.contentType
+        self.callerIdentifier = request.callerIdentifier
+        self.attempt = request.attempt
+        self.hops = request.hops
+        self.task = request.task
+        let trace = request.userProperties.first { $0.name == "traceparent" }?.value
+        self.trace = trace.map { parent in
+            TraceContext(parent: parent, state: request.userProperties.first { $0.name == "tracestate" }?.value)
+        }
+    }
+}
+
+extension CallFailure {
+    fileprivate init(_ error: BusError) {
+        let status = error.status > 0 ? error.status : error.code == .invalidArgument ? 400 : 503
+        self.init(
+            status, error.code.rawValue, executed: Executed(rawValue: error.executed.rawValue) ?? .maybe,
+            error.message)
+        self.retryAfter = error.retryAfter
+    }
+}
+
+extension FunctionFailure {
+    fileprivate init(_ failure: CallFailure) {
+        self.init(status: failure.status, code: failure.code, failure.message)
+        self.stackTrace = failure.stackTrace
+        self.executed = BusError.Executed(rawValue: failure.executed.rawValue) ?? .maybe
+        self.retryAfter = failure.retryAfter
+        self.isPermanent = failure.isPermanent
+    }
+}

@@ -1,0 +1,57 @@
+"""Entry of a Python worker: python3 fcbus_bootstrap.py MODULE.HANDLER CONCURRENCY MEMORY_BYTES
+
+Takes stdin and stdout for the host's frames before any code of the function can touch them, sets the limits, loads
+the function and serves calls until the host closes the pipe.
+"""
+
+import os
+import sys
+
+
+def take_pipes():
+    """Moves the host's pipes to private descriptors.
+
+    Afterwards fd 0 is /dev/null and fd 1 is stderr, so that whatever prints, even C code, makes a log line and not a
+    broken frame. The private ones are not inherited by what the function starts.
+    """
+    read_fd = os.dup(0)
+    write_fd = os.dup(1)
+    null = os.open(os.devnull, os.O_RDONLY)
+    os.dup2(null, 0)
+    os.close(null)
+    os.dup2(2, 1)
+    return read_fd, write_fd
+
+
+def limit(memory_bytes):
+    """Limits what the function may take; raised limits are refused by the system for everybody but root.
+
+    RLIMIT_DATA counts what is allocated. RLIMIT_AS would count reserved addresses too, of which every thread and
+    allocator takes far more than it ever touches. Processor time is not limited: workers live long, and a call that
+    spins meets its timeout.
+    """
+    import resource
+
+    wanted = ((resource.RLIMIT_DATA, memory_bytes), (resource.RLIMIT_NOFILE, 1024), (resource.RLIMIT_CORE, 0))
+    for kind, value in wanted:
+        _, hard = resource.getrlimit(kind)
+        if hard != resource.RLIM_INFINITY:
+            value = min(value, hard)
+        resource.setrlimit(kind, (value, value))
+
+
+def main():
+    read_fd, write_fd = take_pipes()
+    handler, concurrency, memory_bytes = sys.argv[1], int(sys.argv[2]), int(sys.argv[3])
+    limit(memory_bytes)
+    # Ours first: a function that carries its own copy of the SDK gets the one that works here.
+    import lecoresdk  # noqa: F401
+    from fcbus_worker.serving import Worker
+
+    sys.argv = [handler]
+    sys.path[0] = os.getcwd()
+    Worker(read_fd, write_fd, handler, concurrency).run()
+
+
+if __name__ == "__main__":
+    main()

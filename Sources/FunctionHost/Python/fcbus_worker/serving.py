@@ -1,0 +1,236 @@
+"""Serves the host: hands calls to the handler and carries the function's own calls and messages."""
+
+import atexit
+import itertools
+import json
+import os
+import platform
+import queue
+import sys
+import threading
+import time
+import traceback
+
+from lecoresdk import _transport
+from lecoresdk.invoker_context import decode as decode_invoker_context
+
+from . import context as calls
+from .frames import FrameReader, FrameTooLong, FrameWriter
+from .loading import Loader
+from .logs import LogStream
+
+STACK_LINES_MAX = 50
+
+
+class Worker:
+    """One worker process. The main thread reads frames; handlers run in `concurrency` other threads."""
+
+    def __init__(self, read_fd, write_fd, handler, concurrency):
+        self._reader = FrameReader(read_fd)
+        self._writer = FrameWriter(write_fd)
+        self._handler_name = handler
+        self._handler = None
+        self._concurrency = concurrency
+        self._calls = queue.SimpleQueue()
+        self._operations = {}
+        self._numbers = itertools.count(1)
+
+    def run(self):
+        self._out = LogStream(self._writer, 1)
+        self._err = LogStream(self._writer, 2)
+        sys.stdout, sys.stderr = self._out, self._err
+        _transport.use(HostTransport(self))
+        threading.Thread(target=self._load, name="loader", daemon=True).start()
+        try:
+            self._read_frames()
+        finally:
+            self._leave()
+
+    def _load(self):
+        try:
+            self._handler = Loader(self._handler_name).load()
+        except BaseException as error:
+            self._writer.write({"kind": "failure", **describe(error)})
+            os._exit(1)
+        for number in range(self._concurrency):
+            threading.Thread(target=self._serve, name="handler %d" % number, daemon=True).start()
+        self._writer.write({"kind": "ready", "language": "python " + platform.python_version()})
+
+    def _read_frames(self):
+        while True:
+            frame = self._reader.read()
+            if frame is None:
+                return
+            header, payload = frame
+            kind = header["kind"]
+            if kind == "call":
+                self._calls.put((header, payload))
+            elif kind == "result":
+                waiting = self._operations.pop(header["operation"], None)
+                if waiting is not None:
+                    waiting.put((header, payload))
+            elif kind == "shutdown":
+                return
+            # Kinds that this version does not know, and `cancel`, which it does not act on, are passed over.
+
+    def _serve(self):
+        while True:
+            header, payload = self._calls.get()
+            call = header["call"]
+            context = make_context(header)
+            calls.enter_call(call, context)
+            try:
+                answer = self._answer(call, payload, context)
+            except BaseException as error:
+                answer = ({"kind": "failure", "call": call, **describe(error)}, b"")
+            self._out.flush_call(call)
+            self._err.flush_call(call)
+            calls.leave_call()
+            self._reply(call, *answer)
+
+    def _answer(self, call, payload, context):
+        header = {"kind": "reply", "call": call}
+        result = self._handler(payload, context)
+        if result is None:
+            header["status"] = 204
+            return header, b""
+        if isinstance(result, (bytes, bytearray, memoryview)):
+            return header, bytes(result)
+        if isinstance(result, str):
+            header["contentType"] = "text/plain"
+            return header, result.encode("utf-8")
+        header["contentType"] = "application/json"
+        return header, json.dumps(result, ensure_ascii=False).encode("utf-8")
+
+    def _reply(self, call, header, payload):
+        try:
+            self._writer.write(header, payload)
+        except FrameTooLong as error:
+            self._writer.write({"kind": "failure", "call": call, **describe(error)})
+
+    def request(self, header, payload, timeout_s):
+        """Asks the host for something; returns (header, payload) of the result, or None when none came in time."""
+        number = next(self._numbers)
+        waiting = queue.SimpleQueue()
+        self._operations[number] = waiting
+        header["operation"] = number
+        call = calls.current_call()
+        if call is not None:
+            header["call"] = call
+        try:
+            self._writer.write(header, payload)
+            return waiting.get(timeout=timeout_s)
+        except queue.Empty:
+            return None
+        finally:
+            self._operations.pop(number, None)
+
+    def _leave(self):
+        """Ends the process at once: threads of the function may never end by themselves."""
+        try:
+            atexit._run_exitfuncs()
+        except BaseException:
+            traceback.print_exc()
+        os._exit(0)
+
+
+class HostTransport:
+    """What `lecoresdk` speaks through inside a worker."""
+
+    # How much longer than the host the worker waits before it gives up on an answer by itself.
+    SLACK_S = 5.0
+    DEFAULT_TIMEOUT_S = 10.0
+
+    def __init__(self, worker):
+        self._worker = worker
+
+    def invoke(self, request):
+        timeout_s = request.timeout_s or self.DEFAULT_TIMEOUT_S
+        context = calls.current_context()
+        if context is not None:
+            timeout_s = min(timeout_s, context.remaining_ms() / 1000)
+        header = {
+            "kind": "invoke",
+            "service": request.service,
+            "function": request.function,
+            "type": request.invocation_type,
+            "timeoutMs": max(1, int(timeout_s * 1000)),
+        }
+        if request.context is not None:
+            header["context"] = request.context
+        if request.content_type is not None:
+            header["contentType"] = request.content_type
+        try:
+            answer = self._worker.request(header, request.payload, timeout_s + self.SLACK_S)
+        except FrameTooLong as error:
+            return _transport.Outcome(413, str(error).encode(), code="REQUEST_TOO_LARGE", executed="none")
+        if answer is None:
+            return _transport.Outcome(408, b"the host did not answer in time", code="DEADLINE", executed="maybe")
+        return outcome(*answer)
+
+    def publish(self, topic, payload, qos, retain):
+        header = {"kind": "publish", "topic": topic, "qos": qos, "retain": retain}
+        answer = self._worker.request(header, payload, self.DEFAULT_TIMEOUT_S + self.SLACK_S)
+        if answer is None:
+            return _transport.Outcome(408, b"the host did not answer in time", code="DEADLINE", executed="maybe")
+        return outcome(*answer)
+
+
+def outcome(header, payload):
+    status = header.get("status", 200)
+    if status < 400:
+        return _transport.Outcome(status, payload)
+    body = {
+        "status": status,
+        "code": header.get("code", ""),
+        "Message": header.get("message", ""),
+        "StackTrace": header.get("stackTrace") or [],
+        "executed": header.get("executed", "maybe"),
+    }
+    if header.get("errorType"):
+        body["ErrorType"] = header["errorType"]
+    return _transport.Outcome(
+        status,
+        json.dumps(body, ensure_ascii=False).encode("utf-8"),
+        code=body["code"],
+        executed=body["executed"],
+        is_handled=bool(header.get("handled")),
+    )
+
+
+def make_context(header):
+    context = calls.both_ways(
+        {
+            "requestId": header.get("requestId", ""),
+            "invokerContext": decode_invoker_context(header.get("context")),
+            "timeoutMs": header.get("timeoutMs", 0),
+            "contentType": header.get("contentType"),
+            "caller": header.get("caller"),
+            "callerId": header.get("callerId"),
+            "attempt": header.get("attempt", 1),
+            "hops": header.get("hops", 0),
+            "task": header.get("task"),
+            "trace": header.get("trace"),
+            "service": os.environ.get("FCBUS_SERVICE", ""),
+            "function": os.environ.get("FCBUS_FUNCTION", ""),
+        }
+    )
+    context["deadline"] = time.monotonic() + header.get("timeoutMs", 0) / 1000
+    return context
+
+
+def describe(error):
+    """The keys of a failure frame for an exception; frames of the host itself are left out of the stack."""
+    own = os.path.dirname(os.path.abspath(__file__))
+    frames = [frame for frame in traceback.extract_tb(error.__traceback__) if is_of_function(frame.filename, own)]
+    stack = [line.rstrip("\n")[:1000] for line in traceback.format_list(frames)]
+    return {
+        "message": (str(error) or type(error).__name__)[:4000],
+        "errorType": type(error).__name__,
+        "stackTrace": stack[-STACK_LINES_MAX:],
+        "permanent": bool(getattr(error, "permanent", False)),
+    }
+
+
+def is_of_function(filename, own):
+    return not filename.startswith((own, "<frozen importlib")) and "/importlib/" not in filename

@@ -1,0 +1,308 @@
+import Logging
+import Synchronization
+
+/// A function whose calls are answered by long-lived worker processes.
+///
+/// The machine is `WorkerPool`; this is its driver: it feeds in what happens, under one lock and with the time, and
+/// carries out the effects in their order. All processes and timers are children of `run`.
+final class WorkerFunction: HostedFunction {
+    private struct State {
+        var pool: WorkerPool
+        var mailboxes: [UInt64: CallMailbox] = [:]
+        var requests: [UInt64: HostedCall] = [:]
+        var links: [Int: WorkerLink] = [:]
+        var nextCall: UInt64 = 1
+        var armed: WorkerPool.Moment?
+        var openBackgroundOperations = 0
+        /// Woken when the last worker has gone.
+        var drained: [CheckedContinuation<Void, Never>] = []
+    }
+
+    private enum Order: Sendable {
+        case start(worker: Int, WorkerLink)
+        case wake(WorkerPool.Moment)
+        /// Something that no call asked for: top-level code or a thread of the function.
+        case perform(WorkerOperation, worker: Int)
+    }
+
+    /// Bus operations of background code that may be open at a time.
+    private static let backgroundOperationsMax = 64
+
+    let manifest: FunctionManifest
+    private let launch: WorkerLaunch
+    private let operations: BusOperations
+    private let log: FunctionLog
+    private let state: Mutex<State>
+    private let orders: AsyncStream<Order>
+    private let order: AsyncStream<Order>.Continuation
+    private let origin = ContinuousClock.now
+
+    init(_ manifest: FunctionManifest, _ launch: WorkerLaunch, client: any BusClient, log: FunctionLog) {
+        self.manifest = manifest
+        self.launch = launch
+        self.log = log
+        self.operations = BusOperations(function: manifest.address, client: client, logger: log.logger)
+        self.state = Mutex(State(pool: WorkerPool(manifest.address, WorkerPool.Limits(manifest))))
+        (self.orders, self.order) = AsyncStream.makeStream(of: Order.self)
+    }
+
+    var concurrency: Int { self.manifest.workers.max * self.manifest.concurrency }
+
+    private var now: WorkerPool.Moment { ContinuousClock.now - self.origin }
+
+    // MARK: Life
+
+    func run() async {
+        self.feed { $0.pool.begin(now: $1) }
+        await withDiscardingTaskGroup { group in
+            for await order in self.orders {
+                switch order {
+                case .start(let worker, let link): group.addTask { await self.run(worker, link) }
+                case .wake(let moment): group.addTask { await self.wake(at: moment) }
+                case .perform(let operation, let worker):
+                    group.addTask { await self.performInBackground(operation, worker: worker) }
+                }
+            }
+            group.cancelAll()
+        }
+    }
+
+    func drain(within limit: Duration) async {
+        self.feed { $0.pool.drain(now: $1) }
+        await withTaskGroup { group in
+            group.addTask { await self.allWorkersGone() }
+            group.addTask {
+                // Ends early when the other branch wins.
+                try? await Task.sleep(for: limit)
+                self.giveUpWaiting()
+            }
+            await group.next()
+            group.cancelAll()
+        }
+    }
+
+    private func allWorkersGone() async {
+        await withCheckedContinuation { continuation in
+            let isEmpty = self.state.withLock { state in
+                if !state.pool.isEmpty { state.drained.append(continuation) }
+                return state.pool.isEmpty
+            }
+            if isEmpty { continuation.resume() }
+        }
+    }
+
+    private func giveUpWaiting() {
+        let waiters = self.state.withLock { state in
+            defer { state.drained.removeAll() }
+            return state.drained
+        }
+        for waiter in waiters { waiter.resume() }
+    }
+
+    private func run(_ worker: Int, _ link: WorkerLink) async {
+        let process = WorkerProcess(
+            launch: self.launch, link: link,
+            onFrame: { self.received($0, from: worker) },
+            onLine: { self.line($0, from: worker) })
+        let end = await process.run()
+        let reason = Self.reason(end, tail: self.log.takeTail(of: worker))
+        let isDone = self.state.withLock { state in
+            self.carryOut(state.pool.exited(worker, reason, now: self.now), in: &state)
+            state.links[worker] = nil
+            return state.pool.isEmpty
+        }
+        self.log.logger.debug("a worker ended", metadata: ["worker": "\(worker)", "reason": "\(end.text)"])
+        if isDone { self.giveUpWaiting() }
+    }
+
+    private func wake(at moment: WorkerPool.Moment) async {
+        // A cancelled sleep belongs to a host that is ending; the tick is harmless then.
+        try? await Task.sleep(until: self.origin + moment)
+        self.feed { state, now in
+            if state.armed == moment { state.armed = nil }
+            return state.pool.tick(now)
+        }
+    }
+
+    // MARK: Calls
+
+    func call(_ request: HostedCall) async throws(CallFailure) -> HostedReply {
+        let mailbox = CallMailbox()
+        let call = self.state.withLock { state in
+            let call = state.nextCall
+            state.nextCall += 1
+            state.mailboxes[call] = mailbox
+            state.requests[call] = request
+            let now = self.now
+            let deadline = request.remaining.map { now + $0 }
+            self.carryOut(state.pool.admit(call, deadline: deadline, now: now), in: &state)
+            return call
+        }
+        let outcome = await withTaskCancellationHandler {
+            await self.attend(mailbox, request)
+        } onCancel: {
+            self.feed { $0.pool.cancel(call, now: $1) }
+        }
+        return try outcome.get()
+    }
+
+    /// Waits for the outcome and meanwhile does, as children of this task, what the handler asks of the bus.
+    private func attend(_ mailbox: CallMailbox, _ request: HostedCall) async -> Result<HostedReply, CallFailure> {
+        let started = self.now
+        return await withTaskGroup(of: Void.self) { group in
+            while true {
+                switch await mailbox.next() {
+                case .outcome(let outcome):
+                    // Whatever the handler left open has nobody to answer to.
+                    group.cancelAll()
+                    return outcome
+                case .operation(let operation, let worker):
+                    let limit = request.remaining ?? self.manifest.timeout
+                    group.addTask {
+                        let remaining = max(limit - (self.now - started), .zero)
+                        let frame = await self.operations.perform(operation, within: remaining)
+                        self.send(frame, to: worker)
+                    }
+                }
+            }
+        }
+    }
+
+    private func performInBackground(_ operation: WorkerOperation, worker: Int) async {
+        let frame = await self.operations.perform(operation, within: nil)
+        self.state.withLock { $0.openBackgroundOperations -= 1 }
+        self.send(frame, to: worker)
+    }
+
+    // MARK: What workers say
+
+    private func received(_ frame: WorkerFrame, from worker: Int) {
+        switch frame {
+        case .ready: self.feed { $0.pool.workerReady(worker, now: $1) }
+        case .loadFailure(let failure): self.loadFailed(failure, worker)
+        case .reply(let call, let reply): self.finished(call, worker, .success(reply))
+        case .failure(let call, let failure): self.finished(call, worker, .failure(failure))
+        case .operation(let operation): self.requested(operation, worker)
+        case .log(let entry):
+            let request = entry.call.flatMap { call in
+                self.state.withLock { $0.requests[call]?.requestIdentifier }
+            }
+            for text in entry.message.split(separator: "\n", omittingEmptySubsequences: false) {
+                self.log.line(
+                    String(text.prefix(LogThrottle.lineBytesMax)), level: FunctionLog.level(entry.level),
+                    worker: worker, call: request)
+            }
+        }
+    }
+
+    private func loadFailed(_ failure: CallFailure, _ worker: Int) {
+        let kind = failure.errorType.map { "\($0): " } ?? ""
+        self.log.logger.error("cannot be loaded: \(kind)\(failure.message)")
+        for line in failure.stackTrace { self.log.line(line, level: .error, worker: worker, call: nil) }
+        self.feed { $0.pool.loadFailed(worker, kind + failure.message, now: $1) }
+    }
+
+    private func finished(_ call: UInt64, _ worker: Int, _ outcome: Result<HostedReply, CallFailure>) {
+        self.state.withLock { state in
+            let (isAwaited, effects) = state.pool.finished(call, on: worker, now: self.now)
+            if isAwaited { Self.end(call, outcome, in: &state) }
+            self.carryOut(effects, in: &state)
+        }
+    }
+
+    private func requested(_ operation: WorkerOperation, _ worker: Int) {
+        let isAdmitted = self.state.withLock { state in
+            if let call = operation.call, let mailbox = state.mailboxes[call] {
+                mailbox.post(.operation(operation, worker: worker))
+                return true
+            }
+            guard state.openBackgroundOperations < Self.backgroundOperationsMax else { return false }
+            state.openBackgroundOperations += 1
+            self.order.yield(.perform(operation, worker: worker))
+            return true
+        }
+        guard !isAdmitted else { return }
+        let open = Self.backgroundOperationsMax
+        let message = "\(open) calls and messages of this function's background code are already open"
+        let failure = CallFailure(429, "OVERLOADED", executed: .none, message)
+        self.send(.failure(operation.identifier, failure), to: worker)
+    }
+
+    /// A line on stderr. It is told as the line of a call when there is only one that it can belong to.
+    private func line(_ text: String, from worker: Int) {
+        let request = self.state.withLock { state -> String? in
+            guard let index = state.pool.index(worker), state.pool.workers[index].calls.count == 1 else { return nil }
+            return state.requests[state.pool.workers[index].calls[0]]?.requestIdentifier
+        }
+        self.log.line(text, worker: worker, call: request)
+    }
+
+    // MARK: Effects
+
+    private func feed(_ input: (inout State, WorkerPool.Moment) -> [WorkerPool.Effect]) {
+        self.state.withLock { state in
+            let effects = input(&state, self.now)
+            self.carryOut(effects, in: &state)
+        }
+    }
+
+    private func carryOut(_ effects: [WorkerPool.Effect], in state: inout State) {
+        for effect in effects {
+            switch effect {
+            case .start(let worker):
+                let link = WorkerLink()
+                state.links[worker] = link
+                self.order.yield(.start(worker: worker, link))
+            case .dispatch(let call, let worker, let timeout):
+                guard let request = state.requests[call] else {
+                    preconditionFailure("a call is dispatched before it is ended")
+                }
+                self.transmit(.call(call, request, timeout: timeout), over: state.links[worker])
+            case .cancel(let call, let worker): self.transmit(.cancel(call), over: state.links[worker])
+            case .fail(let call, let failure): Self.end(call, .failure(failure), in: &state)
+            case .stop(let worker):
+                self.transmit(.shutdown, over: state.links[worker])
+                state.links[worker]?.finish()
+            case .kill(let worker): state.links[worker]?.kill()
+            }
+        }
+        guard let next = state.pool.nextWakeUp(now: self.now) else { return }
+        // An earlier alarm is already set: it will look again, and stale alarms only tick once too often.
+        if let armed = state.armed, armed <= next { return }
+        state.armed = next
+        self.order.yield(.wake(next))
+    }
+
+    private static func end(_ call: UInt64, _ outcome: Result<HostedReply, CallFailure>, in state: inout State) {
+        state.requests[call] = nil
+        state.mailboxes.removeValue(forKey: call)?.post(.outcome(outcome))
+    }
+
+    private func send(_ frame: HostFrame, to worker: Int) {
+        self.transmit(frame, over: self.state.withLock { $0.links[worker] })
+    }
+
+    private func transmit(_ frame: HostFrame, over link: WorkerLink?) {
+        do throws(FrameError) {
+            link?.send(try frame.encoded())
+        } catch {
+            self.log.logger.error("\(error.message)")
+            link?.kill()
+        }
+    }
+
+    private static func reason(_ end: ProcessEnd, tail: [String]) -> String {
+        guard let last = tail.last(where: { !$0.isEmpty }) else { return end.text }
+        return "\(end.text); its last line was: \(last.prefix(500))"
+    }
+}
+
+extension WorkerPool.Limits {
+    init(_ manifest: FunctionManifest) {
+        let capacity = manifest.workers.max * manifest.concurrency
+        self.init(
+            workersMin: manifest.workers.min, workersMax: manifest.workers.max, concurrency: manifest.concurrency,
+            waitingMax: max(64, 2 * capacity), timeout: manifest.timeout, idle: manifest.workers.idle,
+            isContinuous: manifest.run == .continuous)
+    }
+}

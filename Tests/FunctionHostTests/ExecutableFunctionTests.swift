@@ -1,0 +1,168 @@
+import Foundation
+import Logging
+import Testing
+
+@testable import FunctionHost
+
+@Suite("Functions that are executables", .timeLimit(.minutes(2)))
+struct ExecutableFunctionTests {
+    private static func manifest(_ runtime: String, _ handler: String, _ more: String = "") -> String {
+        "service: T\nfunction: f\nruntime: \(runtime)\nhandler: \(handler)\n\(more)\n"
+    }
+
+    @Test("exec: the payload is stdin, stdout is the reply, binary and large alike")
+    func cat() async throws {
+        let folder = try FunctionFolder()
+        try folder.write(Self.manifest("exec", "cat"), to: "function.yaml")
+        try await TestHost.with(folder) { host in
+            let payload = (0..<1 << 20).map { UInt8(truncatingIfNeeded: $0) }
+            let reply = try await host.bus.invoke("T/f", payload).get()
+            #expect(reply.payload == payload)
+            let empty = try await host.bus.invoke("T/f").get()
+            #expect(empty.status == 204)
+        }
+    }
+
+    @Test("exec: a file of the folder is run there, with the call in its variables")
+    func script() async throws {
+        let folder = try FunctionFolder()
+        try folder.write(Self.manifest("exec", "[run.sh, hello]"), to: "function.yaml")
+        try folder.write(
+            "#!/bin/sh\necho \"$1 $FCBUS_REQUEST_ID $FCBUS_CONTEXT $FUNCTION_ID $(echo *)\"\necho chatter >&2",
+            to: "run.sh", executable: true)
+        try await TestHost.with(folder) { host in
+            try await host.expect("T/f", context: "{}", answers: "hello r1 {} T/f function.yaml run.sh\n")
+            #expect(await host.log.wait(for: "chatter call=r1 function=T/f"))
+        }
+    }
+
+    @Test("exec: an exit code other than 0 is the function's failure, with the end of stderr as message")
+    func exitCode() async throws {
+        let folder = try FunctionFolder()
+        try folder.write(Self.manifest("exec", "[sh, -c, \"seq 8 >&2; exit 3\"]"), to: "function.yaml")
+        try await TestHost.with(folder) { host in
+            let failure = try await host.failure("T/f")
+            #expect(failure.status == 500)
+            #expect(failure.code == "HANDLER_ERROR")
+            #expect(failure.message == "4\n5\n6\n7\n8")
+            #expect(failure.stackTrace == ["it exited with code 3"])
+        }
+    }
+
+    @Test("exec: a command that does not exist is told as such")
+    func missing() async throws {
+        let folder = try FunctionFolder()
+        try folder.write(Self.manifest("exec", "no-such-command"), to: "function.yaml")
+        try await TestHost.with(folder) { host in
+            let failure = try await host.failure("T/f")
+            #expect(failure.code == "INTERNAL")
+            #expect(failure.executed == .none)
+            #expect(failure.message.contains("the executable no-such-command was not found"))
+        }
+    }
+
+    @Test("exec: a command that hangs is ended at its timeout with its children")
+    func hang() async throws {
+        let folder = try FunctionFolder()
+        try folder.write(
+            Self.manifest("exec", "[sh, -c, \"sleep 1000 & echo $! > child; wait\"]", "timeout: 300ms"),
+            to: "function.yaml")
+        try await TestHost.with(folder) { host in
+            let failure = try await host.failure("T/f")
+            #expect(failure.status == 408)
+            #expect(failure.message.contains("its timeout of 300ms"))
+        }
+    }
+
+    @Test("exec: a command that does not read its input is no failure")
+    func ignoresInput() async throws {
+        let folder = try FunctionFolder()
+        try folder.write(Self.manifest("exec", "[echo, hi]"), to: "function.yaml")
+        try await TestHost.with(folder) { host in
+            let reply = try await host.bus.invoke("T/f", [UInt8](repeating: 1, count: 1 << 20)).get()
+            #expect(reply.payload == Array("hi\n".utf8))
+        }
+    }
+
+    @Test("exec: calls beyond the slots are refused as overloaded")
+    func overload() async throws {
+        let folder = try FunctionFolder()
+        try folder.write(
+            Self.manifest("exec", "[sh, -c, \"touch running; sleep 1; cat\"]", "workers: { max: 1 }"),
+            to: "function.yaml")
+        try await TestHost.with(folder) { host in
+            let first = Task { await host.bus.invoke("T/f", [1]) }
+            while !FileManager.default.fileExists(atPath: "\(folder.path)/running") { await Task.yield() }
+            let failure = try await host.failure("T/f")
+            #expect(failure.status == 429)
+            let reply = try await first.value.get()
+            #expect(reply.payload == [1])
+        }
+    }
+
+    @Test("A single command is served without any manifest")
+    func command() async throws {
+        let bus = FakeBus()
+        let address = try #require(FunctionAddress("T/upper"))
+        let host = FunctionHost.command(
+            address, ["tr", "a-z", "A-Z"], settings: CommandSettings(), client: bus, logger: Logger(label: "t"))
+        let ready = AsyncStream.makeStream(of: Void.self)
+        let running = Task { try await host.run(onReady: { ready.continuation.finish() }) }
+        for await _ in ready.stream {}
+        let reply = try await bus.invoke("T/upper", Array("abc".utf8)).get()
+        #expect(reply.payload == Array("ABC".utf8))
+        running.cancel()
+        try await running.value
+    }
+
+    /// A worker written from the protocol's description alone, without the host's Python part.
+    private static let foreignWorker = """
+        #!/usr/bin/env python3
+        import json, struct, sys
+        stdin, stdout = sys.stdin.buffer, sys.stdout.buffer
+        def send(header, payload=b""):
+            text = json.dumps(header).encode()
+            stdout.write(struct.pack(">II", 4 + len(text) + len(payload), len(text)) + text + payload)
+            stdout.flush()
+        send({"kind": "ready", "language": "foreign"})
+        while True:
+            lengths = stdin.read(8)
+            if len(lengths) < 8:
+                break
+            size, header_size = struct.unpack(">II", lengths)
+            body = stdin.read(size - 4)
+            header, payload = json.loads(body[:header_size]), body[header_size:]
+            if header["kind"] == "shutdown":
+                break
+            if header["kind"] == "call" and payload == b"garbage":
+                stdout.write(b"Hello, I am not a frame.")
+                stdout.flush()
+            elif header["kind"] == "call":
+                send({"kind": "log", "level": "warning", "message": "at work", "call": header["call"]})
+                send({"kind": "reply", "call": header["call"]}, payload.upper())
+        """
+
+    @Test("swift: any executable that speaks the protocol is a worker")
+    func foreign() async throws {
+        let folder = try FunctionFolder()
+        try folder.write(Self.manifest("swift", "worker"), to: "function.yaml")
+        try folder.write(Self.foreignWorker, to: "worker", executable: true)
+        try await TestHost.with(folder) { host in
+            try await host.expect("T/f", "abc", answers: "ABC")
+            #expect(host.log.all.contains { $0.hasPrefix("warning: at work call=r1 function=T/f") })
+        }
+    }
+
+    @Test("swift: a worker that writes something else to stdout is replaced, and the log says why")
+    func garbage() async throws {
+        let folder = try FunctionFolder()
+        try folder.write(Self.manifest("swift", "worker"), to: "function.yaml")
+        try folder.write(Self.foreignWorker, to: "worker", executable: true)
+        try await TestHost.with(folder) { host in
+            let failure = try await host.failure("T/f", "garbage")
+            #expect(failure.code == "INSTANCE_LOST")
+            #expect(await host.log.wait(for: "is something else writing to stdout?"))
+            try await host.expect("T/f", "abc", answers: "ABC")
+        }
+    }
+}

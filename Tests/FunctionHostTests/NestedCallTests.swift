@@ -1,0 +1,188 @@
+import Testing
+
+@testable import FunctionHost
+
+@Suite("Calls and messages of functions", .timeLimit(.minutes(2)))
+struct NestedCallTests {
+    /// Runs a handler body that can use `client`, `iot`, `call(**params)` and returns a text.
+    private func run(_ body: String, bus: FakeBus, expect expected: String) async throws {
+        let folder = try FunctionFolder()
+        let lines = body.split(separator: "\n").map { "    \($0)" }.joined(separator: "\n")
+        try folder.python(
+            "main",
+            """
+            import json, lecoresdk
+            client = lecoresdk.Client()
+            iot = lecoresdk.IoTData()
+            def call(**more):
+                return client.invoke_function({"serviceName": "T", "functionName": "other", **more})
+            def handler(event, context):
+            \(lines)
+            """)
+        try await TestHost.with(folder, bus: bus) { host in
+            try await host.expect("T/main", answers: expected)
+        }
+    }
+
+    @Test("A result is a dict; its payload is text where it is UTF-8, else bytes")
+    func results() async throws {
+        let bus = FakeBus()
+        try bus.answer("T/other") { call in HostedReply(payload: call.payload) }
+        try await self.run(
+            """
+            assert call(payload="grüße") == {"statusCode": 200, "functionError": "", "payload": "grüße"}
+            assert call(payload=b"\\xff") == {"statusCode": 200, "functionError": "", "payload": b"\\xff"}
+            assert call()["payload"] == ""
+            return "fine"
+            """, bus: bus, expect: "fine")
+    }
+
+    @Test("A failure of the called function is a result too: Handled with its message")
+    func handledFailure() async throws {
+        let bus = FakeBus()
+        try bus.answer("T/other") { _ throws(CallFailure) in
+            throw .handlerError("no fuel", errorType: "FuelError", stackTrace: ["line 1"])
+        }
+        try await self.run(
+            """
+            result = call()
+            assert result["statusCode"] == 500 and result["functionError"] == "Handled"
+            body = json.loads(result["payload"])
+            assert body["StackTrace"] == ["line 1"] and body["executed"] == "yes"
+            return body["Message"]
+            """, bus: bus, expect: "no fuel")
+    }
+
+    @Test("A failure of the platform is a result too: Unhandled with its code, never None")
+    func unhandledFailure() async throws {
+        try await self.run(
+            """
+            result = call()
+            assert result["functionError"] == "Unhandled"
+            return "%d %s" % (result["statusCode"], json.loads(result["payload"])["code"])
+            """, bus: FakeBus(), expect: "404 NO_FUNCTION")
+    }
+
+    @Test("A nested call gets no more time than its caller has left")
+    func deadline() async throws {
+        let bus = FakeBus()
+        try bus.answer("T/other") { call in
+            HostedReply(payload: Array("\((call.timeout ?? .zero) <= .seconds(5))".utf8))
+        }
+        try await self.run("return call(timeout=60)['payload']", bus: bus, expect: "true")
+    }
+
+    @Test("An async call is handed over; the result is a dict that also equals success")
+    func asynchronous() async throws {
+        let bus = FakeBus()
+        try await self.run(
+            """
+            result = call(invocationType="Async", payload="later")
+            assert isinstance(result, dict) and result == "success" and result != "fail"
+            assert result["statusCode"] == 202 and result["functionError"] == ""
+            return result["payload"]
+            """, bus: bus, expect: "task-1")
+        #expect(bus.calls.isEmpty)
+        #expect(bus.sent.map(\.payload) == [Array("later".utf8)])
+    }
+
+    @Test("A bad parameter raises InvalidParameter and sends nothing")
+    func badParameters() async throws {
+        let bus = FakeBus()
+        try await self.run(
+            """
+            bad = [
+                {"payload": {"a": 1}}, {"invocationType": "DryRun"}, {"serviceName": ""}, {"functionName": None},
+                {"functionId": "nonsense"}, {"timeout": 0}, {"timeout": "5"}, {"invokerContext": object()},
+                {"invokerContext": {"x": "y" * 20000}},
+            ]
+            for more in bad:
+                try:
+                    call(**more)
+                    return "accepted %r" % more
+                except lecoresdk.InvalidParameter as error:
+                    assert isinstance(error, ValueError) and str(error)
+            return "refused"
+            """, bus: bus, expect: "refused")
+        #expect(bus.calls.isEmpty)
+    }
+
+    @Test("publish takes text and bytes and returns 0")
+    func publish() async throws {
+        let bus = FakeBus()
+        try await self.run(
+            """
+            codes = [
+                iot.publish({"topic": "/a/b", "payload": "ü"}),
+                iot.publish({"topic": "a", "payload": b"\\xff", "qos": 1, "retain": True}),
+            ]
+            return str(codes)
+            """, bus: bus, expect: "[0, 0]")
+        #expect(
+            bus.published == [
+                OutgoingMessage(topic: "/a/b", payload: Array("ü".utf8)),
+                OutgoingMessage(topic: "a", payload: [0xFF], qos: 1, retain: true),
+            ])
+    }
+
+    @Test("A message that cannot be is refused before it is sent")
+    func badMessages() async throws {
+        let bus = FakeBus()
+        try await self.run(
+            """
+            for more in ({"topic": "a/#"}, {"topic": ""}, {"topic": "a", "payload": 5}, {"topic": "a", "qos": 3}):
+                try:
+                    iot.publish(more)
+                    return "accepted %r" % more
+                except lecoresdk.InvalidParameter:
+                    pass
+            return "refused"
+            """, bus: bus, expect: "refused")
+        #expect(bus.published.isEmpty)
+    }
+
+    @Test("Requests about things are calls of the function that answers for them")
+    func things() async throws {
+        let bus = FakeBus()
+        try bus.answer("things/thing") { call throws(CallFailure) in
+            if call.context?.contains("/services/fail") == true {
+                throw .handlerError("no such thing", errorType: nil, stackTrace: [])
+            }
+            return HostedReply(payload: Array((call.context ?? "").utf8))
+        }
+        try await self.run(
+            """
+            thing = {"productKey": "p", "deviceName": "d"}
+            answers = [
+                iot.getThingProperties({**thing, "payload": ["t"]}),
+                iot.set_thing_properties({**thing, "payload": {"t": 1}}),
+                iot.callThingService({**thing, "service": "reset", "payload": {}}),
+                iot.getThingsWithTags({"payload": [{"room": "kitchen"}]}),
+            ]
+            failed = iot.call_thing_service({**thing, "service": "fail"})
+            assert failed == {"errorType": 500, "errorMessage": "no such thing"}, failed
+            return " ".join(answer["custom"]["topic"] for answer in answers)
+            """, bus: bus,
+            expect: "/sys/things/p/d/services/get /sys/things/p/d/services/set /sys/things/p/d/services/reset "
+                + "/sys/things/tags/services/find")
+    }
+
+    @Test("A function may call itself through the bus while a worker is free")
+    func recursion() async throws {
+        let folder = try FunctionFolder()
+        try folder.python(
+            "count",
+            """
+            import lecoresdk
+            def handler(event, context):
+                number = int(event)
+                if number == 0:
+                    return "0"
+                answer = lecoresdk.Client().invoke_function({"functionId": "T/count", "payload": str(number - 1)})
+                return answer["payload"] + " " + str(number)
+            """)
+        try await TestHost.with(folder) { host in
+            try await host.expect("T/count", "3", answers: "0 1 2 3")
+        }
+    }
+}
