@@ -29,6 +29,17 @@ package enum CallFilter {
         ["fc/_ctl/+", "fc/_ctl/+/\(service)", "fc/_ctl/+/\(service)/\(instance)"]
     }
 
+    /// Whether a client may subscribe to a filter as far as answers are concerned: below the reply space only to its
+    /// own. Filters that reach in from above are allowed, and get none of them.
+    package static func mayRead(_ filter: TopicFilter, client: String) -> Bool {
+        let levels = filter.levels
+        guard levels.count >= 2, levels[0].utf8.elementsEqual("fc".utf8), levels[1].utf8.elementsEqual("_reply".utf8)
+        else {
+            return true
+        }
+        return levels.count >= 3 && levels[2].utf8.elementsEqual(ClientName.encode(client).utf8) && !filter.isShared
+    }
+
     /// What a subscription is for the calls whose requests it matches.
     package enum Role: Hashable, Sendable {
         /// Serves one function.

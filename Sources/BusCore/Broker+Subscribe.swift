@@ -57,6 +57,9 @@ extension Broker {
         } catch {
             return .failure(ProtocolViolation(.topicFilterInvalid, error.message))
         }
+        if !CallFilter.mayRead(filter, client: self.sessions[session].clientIdentifier) {
+            return .failure(ProtocolViolation(.notAuthorized, "a client reads only its own answers"))
+        }
         if filter.isShared, subscription.noLocal {
             // [MQTT-3.8.3-4]
             return .failure(ProtocolViolation(.protocolError, "a shared subscription cannot be no-local"))

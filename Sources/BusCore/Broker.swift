@@ -169,6 +169,10 @@ package struct Broker: Sendable {
     package var sessionCount: Int { self.sessions.count }
     package var subscriptionCount: Int { self.subscriptions.count }
     package var retainedCount: Int { self.retained.count }
+    /// Function calls that wait or run.
+    package var openCallCount: Int { self.calls.openCount }
+    /// Asynchronous calls that were accepted and have not ended.
+    package var taskCount: Int { self.tasks.count }
 
     // MARK: Shared by the slices of the broker
 

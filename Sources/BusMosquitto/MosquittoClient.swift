@@ -61,7 +61,9 @@ import Synchronization
             try check(unsafe mosquitto_username_pw_set(self.handle, user, self.settings.password))
         }
         if let tls = self.settings.tls {
-            if tls.authorityFile == nil { try check(unsafe mosquitto_int_option(self.handle, MOSQ_OPT_TLS_USE_OS_CERTS, 1)) }
+            if tls.authorityFile == nil {
+                try check(unsafe mosquitto_int_option(self.handle, MOSQ_OPT_TLS_USE_OS_CERTS, 1))
+            }
             try check(
                 unsafe mosquitto_tls_set(
                     self.handle, tls.authorityFile, nil, tls.certificateFile, tls.keyFile, nil))

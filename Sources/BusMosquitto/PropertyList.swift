@@ -9,16 +9,21 @@ import Glibc
 
     init(_ properties: MosquittoProperties) throws(MosquittoFailure) {
         if let value = properties.payloadFormatIndicator {
-            try check(unsafe mosquitto_property_add_byte(&self.list, Int32(MQTT_PROP_PAYLOAD_FORMAT_INDICATOR.rawValue), value))
+            try check(
+                unsafe mosquitto_property_add_byte(
+                    &self.list, Int32(MQTT_PROP_PAYLOAD_FORMAT_INDICATOR.rawValue), value))
         }
         if let value = properties.messageExpiryInterval {
-            try check(unsafe mosquitto_property_add_int32(&self.list, Int32(MQTT_PROP_MESSAGE_EXPIRY_INTERVAL.rawValue), value))
+            try check(
+                unsafe mosquitto_property_add_int32(
+                    &self.list, Int32(MQTT_PROP_MESSAGE_EXPIRY_INTERVAL.rawValue), value))
         }
         try self.add(properties.contentType, MQTT_PROP_CONTENT_TYPE)
         try self.add(properties.responseTopic, MQTT_PROP_RESPONSE_TOPIC)
         if let value = properties.correlationData {
             let identifier = Int32(MQTT_PROP_CORRELATION_DATA.rawValue)
-            try check(unsafe mosquitto_property_add_binary(&self.list, identifier, value, UInt16(clamping: value.count)))
+            try check(
+                unsafe mosquitto_property_add_binary(&self.list, identifier, value, UInt16(clamping: value.count)))
         }
         for (name, value) in properties.userProperties { try self.add(user: name, value) }
     }

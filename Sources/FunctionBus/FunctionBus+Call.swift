@@ -184,7 +184,8 @@ extension FunctionBus {
             return error
         case 0x87: return BusError(Failure.notAuthorized("this client may not call \(function)"))
         case 0x97: return BusError(.overloaded, status: 429, "the broker's quota is used up")
-        default: return BusError(.invalidRequest, status: 400, "the broker refused the request with reason code \(code)")
+        default:
+            return BusError(.invalidRequest, status: 400, "the broker refused the request with reason code \(code)")
         }
     }
 }

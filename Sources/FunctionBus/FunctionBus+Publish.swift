@@ -36,16 +36,19 @@ extension FunctionBus {
         let timeoutError = BusError(
             .localTimeout, executed: .maybe, "the broker did not acknowledge the message on \(message.topic) in time")
         let outcome = try await self.wait(until: deadline, timeoutError: timeoutError) { _ throws(BusError) in
-            .acknowledgement(packet: try self.attempt { () throws(MosquittoFailure) in try self.transport.publish(message) })
+            .acknowledgement(
+                packet: try self.attempt { () throws(MosquittoFailure) in try self.transport.publish(message) })
         }
         guard case .acknowledged(let code) = outcome else { return 0 }
         switch code {
         case ..<0x80: return code
         case 0x87: throw BusError(.notAuthorized, status: 403, "this client may not publish to \(message.topic)")
-        case 0x97: throw BusError(.overloaded, status: 429, "the broker's quota is used up: \(message.topic) was not kept")
+        case 0x97:
+            throw BusError(.overloaded, status: 429, "the broker's quota is used up: \(message.topic) was not kept")
         default:
             throw BusError(
-                .invalidRequest, status: 400, "the broker refused the message on \(message.topic) with reason code \(code)")
+                .invalidRequest, status: 400,
+                "the broker refused the message on \(message.topic) with reason code \(code)")
         }
     }
 

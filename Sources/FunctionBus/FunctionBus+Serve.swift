@@ -28,7 +28,9 @@ extension FunctionBus {
         }
         do throws(BusError) {
             for service in services {
-                for filter in self.filters(of: service.name) { try await self.subscribe(filter, qos: 1, until: deadline) }
+                for filter in self.filters(of: service.name) {
+                    try await self.subscribe(filter, qos: 1, until: deadline)
+                }
                 self.announce(service)
             }
             self.announcePresence(.online)

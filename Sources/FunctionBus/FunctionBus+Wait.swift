@@ -104,9 +104,12 @@ extension FunctionBus {
     /// Subscribes and waits for the SUBACK.
     func subscribe(_ filter: String, qos: Int, until deadline: ContinuousClock.Instant) async throws(BusError) {
         let outcome = try await self.wait(
-            until: deadline, timeoutError: BusError(.localTimeout, "the broker did not confirm the subscription to \(filter)")
+            until: deadline,
+            timeoutError: BusError(.localTimeout, "the broker did not confirm the subscription to \(filter)")
         ) { _ throws(BusError) in
-            .subscription(packet: try self.attempt { () throws(MosquittoFailure) in try self.transport.subscribe(filter, qos: qos) })
+            .subscription(
+                packet: try self.attempt { () throws(MosquittoFailure) in try self.transport.subscribe(filter, qos: qos)
+                })
         }
         guard case .subscribed(let code) = outcome, code >= 0x80 else { return }
         throw BusError(
@@ -118,7 +121,8 @@ extension FunctionBus {
         _ = try await self.wait(
             until: deadline, timeoutError: BusError(.localTimeout, "the broker did not confirm the end of \(filter)")
         ) { _ throws(BusError) in
-            .subscription(packet: try self.attempt { () throws(MosquittoFailure) in try self.transport.unsubscribe(filter) })
+            .subscription(
+                packet: try self.attempt { () throws(MosquittoFailure) in try self.transport.unsubscribe(filter) })
         }
     }
 
@@ -131,7 +135,8 @@ extension FunctionBus {
                 throw BusError(.tooLarge, status: 413, "the message is larger than the broker takes")
             }
             if error.isNotConnected {
-                throw BusError(.disconnectedBeforeSend, "there is no connection to the broker now: it is being made again")
+                throw BusError(
+                    .disconnectedBeforeSend, "there is no connection to the broker now: it is being made again")
             }
             throw BusError(.invalidArgument, "libmosquitto refused: \(error)")
         }

@@ -27,7 +27,8 @@ public final class FunctionBus: Sendable {
     init(clientIdentifier: String, transport: any Transport) {
         self.clientIdentifier = clientIdentifier
         self.transport = transport
-        self.replyTopic = CallTopic.reply(client: ClientName.encode(clientIdentifier), call: nil, errorStatus: nil).string
+        self.replyTopic =
+            CallTopic.reply(client: ClientName.encode(clientIdentifier), call: nil, errorStatus: nil).string
     }
 
     /// Connects, runs `body`, and disconnects, however `body` ends.

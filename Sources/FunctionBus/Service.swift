@@ -141,9 +141,12 @@ struct ReplyAddress: Sendable {
         var message = MosquittoMessage(topic: self.topic, payload: response.payload.bytes, qos: 1)
         message.properties.contentType = response.contentType
         let isEmpty = response.payload.bytes.isEmpty
-        self.complete(&message, [
-            (PropertyName.status, isEmpty ? "204" : "200"), (PropertyName.executed, "yes"), (PropertyName.by, "host"),
-        ])
+        self.complete(
+            &message,
+            [
+                (PropertyName.status, isEmpty ? "204" : "200"), (PropertyName.executed, "yes"),
+                (PropertyName.by, "host"),
+            ])
         return message
     }
 

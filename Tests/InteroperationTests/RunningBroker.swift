@@ -26,6 +26,19 @@ final class RunningBroker: Sendable {
         return RunningBroker(port: port, running: running)
     }
 
+    /// Debian's mosquitto on a free port.
+    static func startMosquitto() async throws -> RunningBroker {
+        let port = try TestSocket.freePort()
+        let file = FileManager.default.temporaryDirectory.appending(path: "mosquitto-\(UUID().uuidString).conf")
+        try "listener \(port) 127.0.0.1\nallow_anonymous true\n".write(to: file, atomically: true, encoding: .utf8)
+        let running = try RunningCommand("/usr/sbin/mosquitto", ["-c", file.path])
+        for _ in 0..<500 {
+            if (try? TestSocket(port: port)) != nil { return RunningBroker(port: port, running: running) }
+            try await Task.sleep(for: .milliseconds(10))
+        }
+        throw RunningCommand.TimedOut(description: "mosquitto does not listen: \(running.errorText)")
+    }
+
     /// Runs `body` with a broker and stops it afterwards, whatever happens.
     static func with<Result>(
         _ arguments: [String] = ["broker", "--port", "0"], _ body: (RunningBroker) async throws -> Result
