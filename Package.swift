@@ -80,6 +80,7 @@ let package = Package(
         tests("FunctionHostTests", ["FunctionHost", subprocess, logging]),
         tests("HouseTests", []),
         .testTarget(
-            name: "InteroperationTests", dependencies: ["FunctionBus"], resources: [.copy("paho_client.py")], swiftSettings: testRules),
+            name: "InteroperationTests", dependencies: ["FunctionBus"], resources: [.copy("paho_client.py")],
+            swiftSettings: testRules),
     ]
 )
