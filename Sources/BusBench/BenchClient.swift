@@ -7,7 +7,7 @@ final class BenchClient: ChannelInboundHandler {
     typealias OutboundOut = ByteBuffer
 
     enum Role {
-        case publisher
+        case publisher(index: Int)
         case subscriber(index: Int, filter: String)
     }
 
@@ -74,6 +74,11 @@ final class BenchClient: ChannelInboundHandler {
             self.receive(publish)
         case .pubRec(let acknowledgement):
             self.answer(.pubRel(Acknowledgement(packetIdentifier: acknowledgement.packetIdentifier)))
+        case .pubAck, .pubComp:
+            if case .publisher(let index) = self.role {
+                self.flows[index].acknowledged()
+                self.touched.insert(index)
+            }
         case .pubRel(let acknowledgement):
             self.answer(.pubComp(Acknowledgement(packetIdentifier: acknowledgement.packetIdentifier)))
         case .disconnect(let disconnect):
@@ -89,6 +94,9 @@ final class BenchClient: ChannelInboundHandler {
             return
         }
         guard case .subscriber(_, let filter) = self.role, let identifier = PacketIdentifier(rawValue: 1) else {
+            if case .publisher(let index) = self.role, let maximum = acknowledgement.properties.receiveMaximum {
+                self.flows[index].receiveMaximum = Int(maximum)
+            }
             self.ready.succeed()
             return
         }

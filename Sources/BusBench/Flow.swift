@@ -24,6 +24,9 @@ final class Flow {
     /// The last sequence number each subscriber has seen of this publisher.
     private var lastSeen: [Int]
     private var packetIdentifier: UInt16 = 0
+    /// QoS 1 and 2 messages that the broker has not acknowledged to the end, never more than it takes.
+    private var unacknowledged = 0
+    var receiveMaximum = Int(UInt16.max)
     private(set) var faults = Faults()
     var isStopped = false
 
@@ -57,8 +60,13 @@ final class Flow {
 
     /// Publishes as much as the window allows, in one write.
     func pump() {
-        let room = self.scenario.window - self.underWay
-        guard room > 0, !self.isStopped, let channel = self.publisher else { return }
+        guard !self.isStopped, let channel = self.publisher else { return }
+        var room = self.scenario.window - self.underWay
+        if self.scenario.qos != .atMostOnce {
+            room = min(room, self.receiveMaximum - self.unacknowledged)
+        }
+        guard room > 0 else { return }
+        if self.scenario.qos != .atMostOnce { self.unacknowledged += room }
         var batch = channel.allocator.buffer(capacity: room * self.packet.readableBytes)
         for _ in 0..<room {
             self.sent += 1
@@ -71,6 +79,11 @@ final class Flow {
             }
         }
         channel.writeAndFlush(batch, promise: nil)
+    }
+
+    /// PUBACK or PUBCOMP.
+    func acknowledged() {
+        self.unacknowledged -= 1
     }
 
     /// A subscriber got a message of this flow.

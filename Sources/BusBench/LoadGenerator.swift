@@ -49,7 +49,8 @@ package struct LoadGenerator {
             _ = try await self.connect(role, name: "bench-s\(index)", scenario, flows, on: loop)
         }
         for index in 0..<scenario.publisherCount {
-            let channel = try await self.connect(.publisher, name: "bench-p\(index)", scenario, flows, on: loop)
+            let channel = try await self.connect(
+                .publisher(index: index), name: "bench-p\(index)", scenario, flows, on: loop)
             try await loop.submit { flows.value[index].start(on: channel) }.get()
         }
         try await Task.sleep(for: .seconds(seconds / 5))

@@ -31,6 +31,10 @@ package enum CallTopic: Hashable, Sendable {
 
     package static let prefix = "fc/"
 
+    /// Whether a topic of no known form lies where only the platform writes: below a level that begins with `_`. All
+    /// others below `fc/` are ordinary topics.
+    package static func isReserved(_ topic: String) -> Bool { topic.utf8.starts(with: "fc/_".utf8) }
+
     /// Whether a topic can be one of the protocol's: a comparison of three bytes.
     package static func mayBe(_ topic: UnsafeRawBufferPointer) -> Bool {
         guard topic.count >= 3 else { return false }

@@ -18,7 +18,8 @@ extension Broker {
         case .catalog(let name): return .catalog(name)
         case .instance(let identifier): return .instance(identifier)
         case .control: return .plain
-        case .dead, .event, nil: return .reserved
+        case .dead, .event: return .reserved
+        case nil: return CallTopic.isReserved(topic) ? .reserved : .plain
         }
     }
 

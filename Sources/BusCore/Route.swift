@@ -23,7 +23,7 @@ final class Route: Sendable {
         case reply(ReplyTarget)
         case catalog(FunctionName)
         case instance(String)
-        /// Under `fc/` but of no known form: only the platform may write there.
+        /// Of the platform: clients may read there and not write.
         case reserved
         /// `$SYS` and other topics that clients may not write.
         case forbidden
