@@ -2,9 +2,9 @@
 # Starts broker, host and the example functions, and a device that publishes temperatures; Ctrl-C ends all of it.
 #   Examples/run.sh [FCBUS_BINARY] [PORT]
 set -euo pipefail
-fcbus=$(realpath "${1:-.build/release/fcbus}")
-port=${2:-1883}
 cd "$(dirname "$0")/.."
+fcbus=${1:-.build/release/fcbus}
+port=${2:-1883}
 
 device=0
 ready=$(mktemp)
