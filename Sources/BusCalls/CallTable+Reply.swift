@@ -158,8 +158,9 @@ extension CallTable {
         let reference = CallReference(call: call, generation: self.calls[call].generation)
         self.callers[caller, default: Caller()].done.append(reference)
         self.callers[caller, default: Caller()].doneBytes += self.rememberedBytes(call)
-        while let share = self.callers[caller], share.doneBytes > self.limits.replayBytesPerClientMax,
-            let oldest = share.done.first
+        // Read through the table: a copy of the share would make every change of its queue copy the queue.
+        while self.callers[caller]?.doneBytes ?? 0 > self.limits.replayBytesPerClientMax,
+            let oldest = self.callers[caller]?.done.first
         {
             self.forget(oldest.call)
         }

@@ -27,8 +27,8 @@ final class RunningBroker: Sendable {
     }
 
     /// Debian's mosquitto on a free port.
-    static func startMosquitto() async throws -> RunningBroker {
-        let port = try TestSocket.freePort()
+    static func startMosquitto(port chosen: Int? = nil) async throws -> RunningBroker {
+        let port = try chosen ?? TestSocket.freePort()
         let file = FileManager.default.temporaryDirectory.appending(path: "mosquitto-\(UUID().uuidString).conf")
         try "listener \(port) 127.0.0.1\nallow_anonymous true\n".write(to: file, atomically: true, encoding: .utf8)
         let running = try RunningCommand("/usr/sbin/mosquitto", ["-c", file.path])
