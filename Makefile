@@ -27,7 +27,7 @@ run: build
 	@exec Examples/run.sh $(RELEASE) $(PORT)
 
 build: packages
-	@$(SWIFT) build -c release --product fcbus
+	@$(SWIFT) build -c release --static-swift-stdlib --product fcbus
 
 test: test-packages lint
 	@$(SWIFT) build --build-tests
@@ -42,7 +42,7 @@ bench: build test-packages
 
 install: build
 	@install -d "$(DESTDIR)$(PREFIX)/bin" "$(DESTDIR)$(PREFIX)/share/fcbus" "$(DESTDIR)$(PREFIX)/share/doc/fcbus"
-	install -m 755 $(RELEASE) "$(DESTDIR)$(PREFIX)/bin/fcbus"
+	install -s -m 755 $(RELEASE) "$(DESTDIR)$(PREFIX)/bin/fcbus"
 	cp -R Sources/FunctionHost/Python "$(DESTDIR)$(PREFIX)/share/fcbus/python"
 	cp -R broker-config "$(DESTDIR)$(PREFIX)/share/fcbus/"
 	cp README.md "$(DESTDIR)$(PREFIX)/share/doc/fcbus/"

@@ -14,7 +14,9 @@ import DequeModule
 ///
 /// Invariants: a call ends exactly once; an instance never has more calls than its capacity; a call leaves the list of
 /// its instance and of its caller when it is done. Messages are opaque here: the owner of the table delivers them.
-package struct CallTable<Message: Sendable>: Sendable {
+package struct CallTable: Sendable {
+    package typealias Message = any CallMessage
+
     enum State: Equatable, Sendable {
         case queued, running, done
     }

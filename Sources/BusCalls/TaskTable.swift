@@ -10,7 +10,9 @@ private import HeapModule
 ///
 /// A finished task leaves the table with its last effect. An attempt that no handler saw (404, 503, 429) costs nothing
 /// but time; one that failed costs one of `attemptsMax`; one that can never succeed ends the task.
-package struct TaskTable<Message: Sendable>: Sendable {
+package struct TaskTable: Sendable {
+    package typealias Message = any CallMessage
+
     package enum State: String, Sendable {
         case waiting, running
     }

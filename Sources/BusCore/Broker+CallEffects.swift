@@ -9,9 +9,13 @@ extension Broker {
     /// Carries out what the call table has decided, and what follows from that, until nothing is left.
     mutating func performCallEffects(now: Timestamp) {
         while !self.callEffects.isEmpty {
-            let effects = self.callEffects
-            self.callEffects.removeAll(keepingCapacity: true)
+            // The array in hand changes places with the one that gathers, so that neither is allocated again.
+            var effects: [CallTable.Effect] = []
+            swap(&effects, &self.callEffects)
+            swap(&self.callEffects, &self.spareCallEffects)
             for effect in effects { self.perform(effect, now: now) }
+            effects.removeAll(keepingCapacity: true)
+            self.spareCallEffects = effects
         }
     }
 
@@ -21,18 +25,18 @@ extension Broker {
         self.performCallEffects(now: now)
     }
 
-    private mutating func perform(_ effect: CallTable<Publish>.Effect, now: Timestamp) {
+    private mutating func perform(_ effect: CallTable.Effect, now: Timestamp) {
         switch effect {
         case .dispatch(let message, let instance, let remaining, let attempt, let caller):
             let delivery = Dispatch(
                 instance: Int(instance.rawValue), caller: caller, remainingNanoseconds: remaining, attempt: attempt)
-            self.dispatch(message, delivery, now: now)
+            self.dispatch(message.publish, delivery, now: now)
         case .fail(let failure, let address, let isReplay):
             self.fail(failure, address, isReplay: isReplay, now: now)
         case .replay(let message):
-            var properties = message.properties
+            var copy = message.publish
+            var properties = copy.properties
             properties.append(.userProperty(name: PropertyName.replay, value: "1"))
-            var copy = message
             copy.properties = properties
             self.publish(copy.unretained, from: nil, now: now)
         case .cancel(let function, let address, let instance):

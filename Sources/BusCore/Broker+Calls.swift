@@ -53,15 +53,15 @@ extension Broker {
     ) -> ReasonCode {
         let properties = CallProperties(publish)
         guard let address = Self.address(properties, levels) else { return .implementationSpecificError }
-        guard self.mayBeAnswered(session, at: address.replyTopic) else { return .notAuthorized }
+        guard self.checkAnswer(to: session, at: address.replyTopic) else { return .notAuthorized }
         if !route.recipients.isEmpty { self.distribute(publish.unretained, along: route, from: session, now: now) }
         if let failure = properties.refusal(of: name) {
             self.fail(failure, address, isReplay: false, now: now)
             return ReasonCode(rawValue: failure.publishReasonCode)
         }
-        var request = CallTable<Publish>.Request(
+        var request = CallTable.Request(
             caller: ClientHandle(rawValue: UInt32(session)), function: name, address: address,
-            digest: address.identifiesCall ? publish.payloadDigest : 0, message: publish.compacted())
+            digest: address.identifiesCall ? publish.payloadDigest : 0, message: StoredPublish(publish))
         request.timeoutNanoseconds = properties.timeoutNanoseconds
         request.isIdempotent = properties.isIdempotent
         request.key = properties.key
@@ -79,6 +79,16 @@ extension Broker {
         return levels.map {
             CallAddress(replyTopic: $0.replyTopic.string, correlation: Correlation(), isTopicForm: true)
         }
+    }
+
+    /// Remembers the reply topic that a session uses again and again, as long as no subscription changes.
+    private mutating func checkAnswer(to session: Int, at replyTopic: String) -> Bool {
+        let generation = self.subscriptions.generation
+        let known = self.sessions[session].checkedReplyTopic
+        if let known, known.generation == generation, known.topic == replyTopic { return true }
+        guard self.mayBeAnswered(session, at: replyTopic) else { return false }
+        self.sessions[session].checkedReplyTopic = Session.CheckedTopic(topic: replyTopic, generation: generation)
+        return true
     }
 
     /// A caller may have its answer where one of its own subscriptions finds it, or, outside the reply space, anywhere
@@ -136,7 +146,7 @@ extension Broker {
         let outcome = Self.outcome(of: publish, errorStatus: status)
         let client = ClientHandle(rawValue: UInt32(session))
         let disposition = self.calls.reply(
-            from: client, to: address, outcome, message: publish.compacted(), now: now.nanoseconds,
+            from: client, to: address, outcome, message: StoredPublish(publish), now: now.nanoseconds,
             effects: &self.callEffects)
         switch disposition {
         case .deliver(TaskCaller.handle):
@@ -150,8 +160,8 @@ extension Broker {
         }
     }
 
-    private static func outcome(of publish: Publish, errorStatus: Int?) -> CallTable<Publish>.Outcome {
-        var outcome = CallTable<Publish>.Outcome(byteCount: publish.storedByteCount)
+    private static func outcome(of publish: Publish, errorStatus: Int?) -> CallTable.Outcome {
+        var outcome = CallTable.Outcome(byteCount: publish.storedByteCount)
         if let errorStatus { outcome.status = CallStatus(rawValue: errorStatus) }
         guard publish.hasProperties else { return outcome }
         let properties = publish.properties

@@ -35,7 +35,7 @@ extension Broker {
         let refusal =
             properties.refusal(of: name)
             ?? self.tasks.accept(
-                task, name, publish.compacted(), terms: properties.terms, now: now.nanoseconds)
+                task, name, StoredPublish(publish), terms: properties.terms, now: now.nanoseconds)
         if let refusal {
             if let address { self.fail(refusal, address, isReplay: false, now: now) }
             return ReasonCode(rawValue: max(refusal.publishReasonCode, 0x80))
@@ -65,12 +65,12 @@ extension Broker {
     // MARK: Attempts
 
     mutating func advanceTasks(now: Timestamp) {
-        var effects: [TaskTable<Publish>.Effect] = []
+        var effects: [TaskTable.Effect] = []
         self.tasks.advance(to: now.nanoseconds, effects: &effects)
         self.perform(effects, now: now)
     }
 
-    private mutating func perform(_ effects: [TaskTable<Publish>.Effect], now: Timestamp) {
+    private mutating func perform(_ effects: [TaskTable.Effect], now: Timestamp) {
         for effect in effects {
             switch effect {
             case .attempt(let task): self.attempt(task, now: now)
@@ -80,13 +80,13 @@ extension Broker {
         }
     }
 
-    private mutating func attempt(_ task: TaskTable<Publish>.Task, now: Timestamp) {
+    private mutating func attempt(_ task: TaskTable.Task, now: Timestamp) {
         let address = TaskCaller.address(of: task.identifier)
-        var message = task.message
+        var message = task.message.publish
         var properties: Properties = [
             .responseTopic(address.replyTopic), .correlationData(ByteBuffer(bytes: address.correlation.bytes)),
         ]
-        for property in task.message.hasProperties ? task.message.properties : [] {
+        for property in task.message.publish.hasProperties ? task.message.publish.properties : [] {
             switch property {
             case .responseTopic, .correlationData, .messageExpiryInterval: continue
             default: properties.append(property)
@@ -94,8 +94,8 @@ extension Broker {
         }
         message.properties = properties
         message = message.replacingTopic(CallTopic.request(task.function, nil).string)
-        let request = CallTable<Publish>.Request(
-            caller: TaskCaller.handle, function: task.function, address: address, digest: 0, message: message,
+        let request = CallTable.Request(
+            caller: TaskCaller.handle, function: task.function, address: address, digest: 0, message: StoredPublish(message),
             isRemembered: false)
         _ = self.calls.request(request, now: now.nanoseconds, effects: &self.callEffects)
     }
@@ -113,7 +113,7 @@ extension Broker {
     }
 
     mutating func taskAnswered(
-        _ publish: Publish, at address: CallAddress, _ outcome: CallTable<Publish>.Outcome, now: Timestamp
+        _ publish: Publish, at address: CallAddress, _ outcome: CallTable.Outcome, now: Timestamp
     ) {
         guard let task = TaskCaller.task(of: address) else { return }
         guard !outcome.status.isSuccess else {
@@ -135,7 +135,7 @@ extension Broker {
     }
 
     private mutating func taskEnded(_ task: String, _ failure: Failure?, isPermanent: Bool, now: Timestamp) {
-        var effects: [TaskTable<Publish>.Effect] = []
+        var effects: [TaskTable.Effect] = []
         self.tasks.attemptEnded(
             task, failure, isPermanent: isPermanent, now: now.nanoseconds, effects: &effects)
         self.perform(effects, now: now)
@@ -143,9 +143,9 @@ extension Broker {
 
     /// The original payload and properties, and why it came to this.
     private mutating func publishDeadLetter(
-        of task: TaskTable<Publish>.Task, _ failure: Failure, now: Timestamp
+        of task: TaskTable.Task, _ failure: Failure, now: Timestamp
     ) {
-        var properties = task.message.properties.removing { $0 == .messageExpiryInterval || $0 == .topicAlias }
+        var properties = task.message.publish.properties.removing { $0 == .messageExpiryInterval || $0 == .topicAlias }
         properties.append(.userProperty(name: PropertyName.task, value: task.identifier))
         properties.append(.userProperty(name: PropertyName.attempts, value: "\(task.attempts)"))
         properties.append(.userProperty(name: PropertyName.lastStatus, value: failure.status.description))
@@ -153,7 +153,7 @@ extension Broker {
         self.publish(
             Publish(
                 topic: CallTopic.dead(task.function).string, qos: .atLeastOnce, properties: properties,
-                payload: task.message.payload),
+                payload: task.message.publish.payload),
             from: nil, now: now)
         self.events.append(
             .call(

@@ -23,10 +23,11 @@ package struct Broker: Sendable {
     var groupTurns: [UInt32: Int] = [:]
     var routes: RouteCache
     var retained: RetainedMessages
-    var calls: CallTable<Publish>
-    var tasks = TaskTable<Publish>()
+    var calls: CallTable
+    var tasks = TaskTable()
     /// The call table's answers to the input in hand; empty between inputs.
-    var callEffects: [CallTable<Publish>.Effect] = []
+    var callEffects: [CallTable.Effect] = []
+    var spareCallEffects: [CallTable.Effect] = []
     var timers = TimerQueue()
     /// Connections with something to flush or to close.
     var listed: [Int] = []

@@ -19,7 +19,7 @@ struct CallProperties {
     var contextByteCount = 0
     var cancelWaits = false
     var protocolVersion: String?
-    var terms = TaskTable<Publish>.Terms()
+    var terms = TaskTable.Terms()
 
     init(_ publish: Publish) {
         guard publish.hasProperties else { return }

@@ -1,0 +1,5 @@
+/// A request or an answer, whose content is the business of whoever owns the table.
+///
+/// A class and not a type parameter: a row of the table is copied and moved for every call, and code that is generic
+/// over a type of another module does that through its metadata, several times slower.
+package protocol CallMessage: AnyObject, Sendable {}
