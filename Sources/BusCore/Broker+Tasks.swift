@@ -95,7 +95,8 @@ extension Broker {
         message.properties = properties
         message = message.replacingTopic(CallTopic.request(task.function, nil).string)
         let request = CallTable.Request(
-            caller: TaskCaller.handle, function: task.function, address: address, digest: 0, message: StoredPublish(message),
+            caller: TaskCaller.handle, function: task.function, address: address, digest: 0,
+            message: StoredPublish(message),
             isRemembered: false)
         _ = self.calls.request(request, now: now.nanoseconds, effects: &self.callEffects)
     }

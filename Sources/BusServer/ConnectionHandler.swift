@@ -14,6 +14,8 @@ final class ConnectionHandler: ChannelInboundHandler {
     private(set) var identifier: ConnectionIdentifier?
     /// After the last word to the client its input is read and thrown away, so that the word is not lost to a reset.
     private var isClosing = false
+    /// Something was written to the client since its last read: an acknowledgement of its bytes went along.
+    private var hasWritten = false
     private var lingeringEnd: Scheduled<Void>?
     /// How long a client may take to close its side after our last word.
     private static let lingering = TimeAmount.seconds(2)
@@ -65,7 +67,13 @@ final class ConnectionHandler: ChannelInboundHandler {
 
     func channelReadComplete(context: ChannelHandlerContext) {
         self.reader.compact()
-        if !self.driver.flush() { self.acknowledgeAtOnce(context) }
+        self.driver.flushSoon(after: self)
+    }
+
+    /// All that this read has caused was written.
+    func readWasFlushed() {
+        if !self.hasWritten, let context = self.context { self.acknowledgeAtOnce(context) }
+        self.hasWritten = false
     }
 
     /// A read that leaves nothing to write must not wait for a delayed acknowledgement: a client with Nagle's algorithm
@@ -96,6 +104,7 @@ final class ConnectionHandler: ChannelInboundHandler {
 
     func write(_ bytes: ByteBuffer, thenCloses: Bool) {
         guard let context = self.context else { return }
+        self.hasWritten = true
         guard thenCloses else {
             context.writeAndFlush(self.wrapOutboundOut(bytes), promise: nil)
             return

@@ -18,6 +18,8 @@ final class LoopDriver {
     private let log: EventLog
     private var handlers: [ConnectionHandler?] = []
     private var outputs: [Output] = []
+    /// Connections that were read since the last flush.
+    private var readers: [ConnectionHandler] = []
     private var timer: Scheduled<Void>?
     private var timerDue = Timestamp.never
 
@@ -74,20 +76,29 @@ final class LoopDriver {
 
     // MARK: Outputs
 
+    /// Flushes after all sockets that are readable now were read: what several clients send to one leaves in one write.
+    func flushSoon(after reader: ConnectionHandler) {
+        let isFirst = self.readers.isEmpty
+        self.readers.append(reader)
+        if isFirst { self.eventLoop.assumeIsolatedUnsafeUnchecked().execute { self.flushAfterReads() } }
+    }
+
+    private func flushAfterReads() {
+        self.flush()
+        for reader in self.readers { reader.readWasFlushed() }
+        self.readers.removeAll(keepingCapacity: true)
+    }
+
     /// Writes what the inputs since the last flush have caused; one write and one flush for each connection.
-    /// Returns whether anything was written.
-    @discardableResult
-    func flush() -> Bool {
+    func flush() {
         let (events, wakeUp, isStarved) = self.broker.withBroker { broker in
             broker.takeOutputs(into: &self.outputs)
             return (broker.takeEvents(), broker.nextWakeUp, broker.hasStarved)
         }
         for event in events { self.log.write(event) }
         self.schedule(wakeUp)
-        let hasWritten = !self.outputs.isEmpty
-        if hasWritten { self.distribute() }
+        if !self.outputs.isEmpty { self.distribute() }
         if isStarved { self.eventLoop.assumeIsolatedUnsafeUnchecked().execute { self.feedStarved() } }
-        return hasWritten
     }
 
     private func distribute() {
