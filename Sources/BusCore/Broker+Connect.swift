@@ -91,6 +91,8 @@ extension Broker {
         self.sessions[session].connection = index
         self.sessions[session].will = connect.will
         self.sessions[session].expirySeconds = min(Self.wishedExpiry(connect), limits.sessionExpirySecondsMax)
+        self.sessions[session].inbound.receiveMaximum =
+            connect.version == .v5 ? limits.receiveMaximumIn : Int(UInt16.max)
         let wished = properties.receiveMaximum.map(Int.init) ?? Int(UInt16.max)
         self.sessions[session].window.resume(receiveMaximum: min(wished, limits.receiveMaximumOut))
 

@@ -2,7 +2,8 @@ package import BusWire
 
 /// QoS 2 identifiers that the client has published and not yet released: the memory that makes "exactly once".
 ///
-/// Invariant: never more than `receiveMaximum` identifiers, the number announced in CONNACK.
+/// Invariant: never more than `receiveMaximum` identifiers: the number announced in CONNACK, or, to a client of MQTT 3.x,
+/// which cannot be told, as many as there are.
 package struct InboundWindow: Sendable {
     package enum Arrival: Equatable, Sendable {
         /// Deliver the message, then send PUBREC.
@@ -13,9 +14,8 @@ package struct InboundWindow: Sendable {
         case exceedsReceiveMaximum
     }
 
-    // At most a few dozen identifiers, most often one: a scan of an array beats hashing.
-    private var unreleased: [PacketIdentifier] = []
-    private let receiveMaximum: Int
+    private var unreleased: Set<PacketIdentifier> = []
+    package var receiveMaximum: Int
 
     package init(receiveMaximum: Int) {
         self.receiveMaximum = receiveMaximum
@@ -30,19 +30,17 @@ package struct InboundWindow: Sendable {
     package mutating func receivedPublish(_ identifier: PacketIdentifier) -> Arrival {
         if self.unreleased.contains(identifier) { return .duplicate }
         guard self.unreleased.count < self.receiveMaximum else { return .exceedsReceiveMaximum }
-        self.unreleased.append(identifier)
+        self.unreleased.insert(identifier)
         return .new
     }
 
     /// PUBREL; `false` when the identifier is unknown, which PUBCOMP reports as 0x92.
     package mutating func receivedPubRel(_ identifier: PacketIdentifier) -> Bool {
-        guard let index = self.unreleased.firstIndex(of: identifier) else { return false }
-        self.unreleased.remove(at: index)
-        return true
+        self.unreleased.remove(identifier) != nil
     }
 
     /// The message was refused with a PUBREC of 0x80 or above: the identifier is free again.
     package mutating func refuse(_ identifier: PacketIdentifier) {
-        self.unreleased.removeAll { $0 == identifier }
+        self.unreleased.remove(identifier)
     }
 }

@@ -267,3 +267,17 @@ struct PublishTests {
         #expect(publisher.next() == .pubAck(Acknowledgement(packetIdentifier: identifier, reasonCode: .notAuthorized)))
     }
 }
+
+@Suite("PUBLISH in MQTT 3.1.1")
+struct OldPublishTests {
+    @Test("A client that cannot be told a Receive Maximum is not held to one")
+    func noReceiveMaximum() {
+        let network = TestNetwork()
+        let publisher = ScriptedClient(network, version: .v3_1_1)
+        publisher.connect("p")
+        publisher.acknowledgesPublishes = false
+        for _ in 0..<200 { publisher.publish("t", "x", qos: .exactlyOnce) }
+        #expect(!publisher.isClosed)
+        #expect(publisher.takeAll().count == 200)
+    }
+}

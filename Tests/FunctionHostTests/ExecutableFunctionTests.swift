@@ -92,7 +92,9 @@ struct ExecutableFunctionTests {
             to: "function.yaml")
         try await TestHost.with(folder) { host in
             let first = Task { await host.bus.invoke("T/f", [1]) }
-            while !FileManager.default.fileExists(atPath: "\(folder.path)/running") { await Task.yield() }
+            while !FileManager.default.fileExists(atPath: "\(folder.path)/running") {
+                try? await Task.sleep(for: .milliseconds(5))
+            }
             let failure = try await host.failure("T/f")
             #expect(failure.status == 429)
             let reply = try await first.value.get()

@@ -93,11 +93,11 @@ final class LogRecord: Sendable {
     func handler() -> any LogHandler { Handler(record: self) }
 
     /// Waits for a line that holds `text`: lines travel on a pipe of their own.
-    func wait(for text: String, within limit: Duration = .seconds(10)) async -> Bool {
+    func wait(for text: String, within limit: Duration = .seconds(60)) async -> Bool {
         let start = ContinuousClock.now
         while ContinuousClock.now - start < limit {
             if self.all.contains(where: { $0.contains(text) }) { return true }
-            await Task.yield()
+            try? await Task.sleep(for: .milliseconds(5))
         }
         return false
     }

@@ -10,11 +10,11 @@ struct WorkerFailureTests {
     /// Waits until a process is gone. Its number is not given away again so soon.
     private static func isGone(_ process: String) async -> Bool {
         let start = ContinuousClock.now
-        while ContinuousClock.now - start < .seconds(10) {
+        while ContinuousClock.now - start < .seconds(60) {
             let status = (try? String(contentsOfFile: "/proc/\(process)/stat", encoding: .utf8)) ?? ""
             // A zombie has ended too; whoever inherited it reaps it in its own time.
             if status.isEmpty || status.contains(") Z ") { return true }
-            await Task.yield()
+            try? await Task.sleep(for: .milliseconds(5))
         }
         return false
     }
@@ -128,7 +128,9 @@ struct WorkerFailureTests {
             """, "run: continuous")
         try await TestHost.with(folder) { host in
             let start = ContinuousClock.now
-            while host.bus.published.count < 3, ContinuousClock.now - start < .seconds(20) { await Task.yield() }
+            while host.bus.published.count < 3, ContinuousClock.now - start < .seconds(20) {
+                try? await Task.sleep(for: .milliseconds(5))
+            }
             #expect(Set(host.bus.published.map(\.payload)).count >= 3)
         }
     }
@@ -181,7 +183,7 @@ struct WorkerFailureTests {
         let late = try await TestHost.with(folder) { host in
             let late = Task { try await host.text("T/slow") }
             let running = "\(folder.path)/slow/running"
-            while !FileManager.default.fileExists(atPath: running) { await Task.yield() }
+            while !FileManager.default.fileExists(atPath: running) { try? await Task.sleep(for: .milliseconds(5)) }
             return late
         }
         let text = try await late.value
@@ -203,7 +205,7 @@ struct WorkerFailureTests {
         try await TestHost.with(folder) { host in
             let call = Task { await host.bus.invoke("T/slow", [1]) }
             let running = "\(folder.path)/slow/running"
-            while !FileManager.default.fileExists(atPath: running) { await Task.yield() }
+            while !FileManager.default.fileExists(atPath: running) { try? await Task.sleep(for: .milliseconds(5)) }
             call.cancel()
             guard case .failure(let failure) = await call.value else { throw TestHost.UnexpectedSuccess() }
             #expect(failure.status == 499)
