@@ -29,14 +29,6 @@ final class RunningCommand: Sendable {
         self.process.standardInput = FileHandle.nullDevice
         self.process.standardOutput = output
         self.process.standardError = errors
-        output.fileHandleForReading.readabilityHandler = { [weak self] handle in
-            self?.take(handle.availableData, handle)
-        }
-        errors.fileHandleForReading.readabilityHandler = { [weak self] handle in
-            let data = handle.availableData
-            if data.isEmpty { handle.readabilityHandler = nil }
-            self?.state.withLock { $0.errors.append(data) }
-        }
         // The threads that run tests block most signals, and a child inherits that: it would ignore SIGTERM.
         var none = sigset_t()
         var before = sigset_t()
@@ -44,10 +36,27 @@ final class RunningCommand: Sendable {
         pthread_sigmask(SIG_SETMASK, &none, &before)
         defer { pthread_sigmask(SIG_SETMASK, &before, nil) }
         try self.process.run()
+        self.collect(from: output.fileHandleForReading) { $0.take($1) }
+        self.collect(from: errors.fileHandleForReading) { command, data in
+            command.state.withLock { $0.errors.append(data) }
+        }
     }
 
-    private func take(_ data: Data, _ handle: FileHandle) {
-        if data.isEmpty { handle.readabilityHandler = nil }
+    /// Reads to the end on a thread of its own, which keeps the handle: a dispatch source on a descriptor that closes
+    /// under it takes the whole test process down.
+    private func collect(
+        from handle: FileHandle, _ body: @escaping @Sendable (RunningCommand, Data) -> Void
+    ) {
+        Thread.detachNewThread { [weak self] in
+            while true {
+                let data = handle.availableData
+                guard !data.isEmpty else { return }
+                if let self { body(self, data) }
+            }
+        }
+    }
+
+    private func take(_ data: Data) {
         self.state.withLock { state in
             state.partial.append(data)
             while let end = state.partial.firstIndex(of: UInt8(ascii: "\n")) {
