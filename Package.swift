@@ -76,6 +76,7 @@ let package = Package(
         tests("BusWireTests", ["BusWire", nioCore]),
         tests("BusTopicsTests", ["BusTopics"]),
         tests("BusContractTests", ["BusContract", "BusTopics"]),
+        tests("BusCallsTests", ["BusCalls", "BusContract", "BusTopics", deque]),
         tests("BusCoreTests", ["BusTestKit", "BusCore", "BusSession", "BusWire", nioCore]),
         tests("BusServerTests", ["BusServer", "BusCore", "BusSession"]),
         tests("FunctionHostTests", ["FunctionHost", subprocess, logging]),

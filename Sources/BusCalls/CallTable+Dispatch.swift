@@ -1,11 +1,12 @@
-import BusContract
-import DequeModule
-
 /// Who gets a call.
 extension CallTable {
-    /// Gives the call to the best instance that can take it now; `false` when there is none.
+    /// Gives the call to the best instance that can take it now; `false` when there is none, or when its time is up.
     mutating func dispatch(_ call: Int, now: UInt64, effects: inout [Effect]) -> Bool {
-        guard let chosen = self.chooseInstance(for: call) else { return false }
+        let deadline = self.calls[call].request.deadline
+        guard deadline > now, let message = self.calls[call].request.message,
+            let chosen = self.chooseInstance(for: call)
+        else { return false }
+        self.leaveQueue(call)
         let function = self.calls[call].function
         self.calls[call].state = .running
         self.calls[call].instance = chosen
@@ -14,11 +15,9 @@ extension CallTable {
         self.functions[function].runningCount += 1
         self.functions[function].statistics.queueTime.record(nanoseconds: now - self.calls[call].queuedAt)
         self.linkToInstance(call, chosen)
-        let deadline = self.calls[call].request.deadline
         effects.append(
             .dispatch(
-                self.calls[call].request.message, to: chosen,
-                remainingNanoseconds: deadline > now ? deadline - now : 0, attempt: self.calls[call].attempt,
+                message, to: chosen, remainingNanoseconds: deadline - now, attempt: self.calls[call].attempt,
                 caller: self.calls[call].request.caller))
         return true
     }
@@ -33,8 +32,8 @@ extension CallTable {
         var best: (handle: ClientHandle, offset: Int, running: Int, capacity: Int)?
         for step in 0..<candidates.count {
             let offset = (turn + step) % candidates.count
-            guard let instance = self.instances[candidates[offset]], !instance.isDraining,
-                instance.runningCount < instance.capacity, !self.calls[call].refusedBy.contains(candidates[offset])
+            guard let instance = self.instances[candidates[offset]], instance.hasRoom,
+                !self.calls[call].refusedBy.contains(candidates[offset])
             else { continue }
             if let best, best.running * instance.capacity <= instance.runningCount * best.capacity { continue }
             best = (candidates[offset], offset, instance.runningCount, instance.capacity)
@@ -58,54 +57,8 @@ extension CallTable {
             if let best, best.weight >= hasher.value { continue }
             best = (handle, hasher.value)
         }
-        guard let best, let instance = self.instances[best.handle], instance.runningCount < instance.capacity else {
-            return nil
-        }
+        guard let best, self.instances[best.handle]?.hasRoom == true else { return nil }
         return best.handle
-    }
-
-    /// Gives waiting calls of every function that `handle` serves to whoever can take them.
-    mutating func dispatchWaiting(servedBy handle: ClientHandle, now: UInt64, effects: inout [Effect]) {
-        guard !self.waitingFunctions.isEmpty, let instance = self.instances[handle] else { return }
-        for function in self.waitingFunctions where instance.functions.contains(function) {
-            self.dispatchQueue(of: function, now: now, effects: &effects)
-        }
-    }
-
-    /// Goes through a function's queue in order. A call that waits for the instance of its key lets others pass it, but
-    /// none of its own key.
-    mutating func dispatchQueue(of function: Int, now: UInt64, effects: inout [Effect]) {
-        var passed: [CallReference] = []
-        var blockedKeys: Set<String> = []
-        while passed.count < 256, let reference = self.functions[function].queue.popFirst() {
-            guard self.isQueued(reference) else { continue }
-            let key = self.calls[reference.call].request.key
-            if let key, blockedKeys.contains(key) {
-                passed.append(reference)
-                continue
-            }
-            if self.dispatch(reference.call, now: now, effects: &effects) {
-                self.functions[function].queuedCount -= 1
-                continue
-            }
-            passed.append(reference)
-            guard let key else {
-                // Without a key nobody can take it, so nobody can take any other call without one; keyed calls behind
-                // it wait too, which keeps the queue fair.
-                break
-            }
-            blockedKeys.insert(key)
-        }
-        for reference in passed.reversed() { self.functions[function].queue.prepend(reference) }
-        if self.functions[function].queuedCount == 0 {
-            self.functions[function].queue.removeAll()
-            self.waitingFunctions.remove(function)
-        }
-    }
-
-    func isQueued(_ reference: CallReference) -> Bool {
-        let call = self.calls[reference.call]
-        return call.generation == reference.generation && call.state == .queued
     }
 }
 

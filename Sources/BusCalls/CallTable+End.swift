@@ -5,16 +5,18 @@ import DequeModule
 extension CallTable {
     /// Lets everything happen that is due at `now`.
     package mutating func advance(to now: UInt64, effects: inout [Effect]) {
-        var due: [DeadlineWheel.Entry] = []
-        self.wheel.advance(to: now, into: &due)
-        for entry in due where self.calls[entry.call].generation == entry.generation {
+        for entry in self.takeDue(at: now) where self.calls[entry.call].generation == entry.generation {
             let call = entry.call
             switch self.calls[call].state {
             case .done:
                 if self.calls[call].forgottenAt <= now { self.forget(call) }
             case .queued where self.calls[call].request.deadline <= now,
                 .running where self.calls[call].request.deadline <= now:
+                let unblocks = self.mayBlockOthers(call)
                 self.expire(call, now: now, effects: &effects)
+                if unblocks {
+                    self.dispatchQueue(of: self.calls[call].function, now: now, effects: &effects)
+                }
             case .queued where self.calls[call].waitsUntil <= now && !self.hasInstance(call):
                 self.finish(
                     call, .failed(.noInstance(self.calls[call].request.function)), now: now, effects: &effects)
@@ -23,18 +25,32 @@ extension CallTable {
         }
     }
 
-    private func hasInstance(_ call: Int) -> Bool {
-        self.functions[self.calls[call].function].instances.contains { self.instances[$0]?.isDraining == false }
+    /// Apart from `advance`, so that the rows are shared only while the wheel looks at them.
+    private mutating func takeDue(at now: UInt64) -> [DeadlineWheel.Entry] {
+        var due: [DeadlineWheel.Entry] = []
+        let calls = self.calls
+        self.wheel.advance(to: now, into: &due) { calls[$0.call].generation == $0.generation }
+        return due
     }
 
-    private mutating func expire(_ call: Int, now: UInt64, effects: inout [Effect]) {
+    /// Whether other calls can wait for this one although an instance has room for them: those of its key do.
+    private func mayBlockOthers(_ call: Int) -> Bool {
+        self.calls[call].isWaiting && (self.calls[call].request.key != nil || !self.calls[call].refusedBy.isEmpty)
+    }
+
+    /// What is known of a call that ends without an answer.
+    private func executed(_ call: Int) -> Executed {
+        self.calls[call].state == .running || self.calls[call].mayHaveRun ? .maybe : .none
+    }
+
+    mutating func expire(_ call: Int, now: UInt64, effects: inout [Effect]) {
         let name = self.calls[call].request.function
         let instance = self.calls[call].state == .running ? self.calls[call].instance : nil
         if let instance { effects.append(.cancel(name, self.calls[call].request.address, at: instance)) }
         self.functions[self.calls[call].function].statistics.expired += 1
         effects.append(.event(.expired, name, detail: instance == nil ? "while it waited" : "while it ran"))
         self.finish(
-            call, .failed(.deadline(name, executed: instance == nil ? .none : .maybe)), now: now, effects: &effects)
+            call, .failed(.deadline(name, executed: self.executed(call))), now: now, effects: &effects)
         if let instance { self.dispatchWaiting(servedBy: instance, now: now, effects: &effects) }
     }
 
@@ -53,10 +69,13 @@ extension CallTable {
         let instance = self.calls[call].state == .running ? self.calls[call].instance : nil
         if let instance { effects.append(.cancel(name, self.calls[call].request.address, at: instance)) }
         if instance != nil, waits { return }
-        self.functions[self.calls[call].function].statistics.cancelled += 1
+        let function = self.calls[call].function
+        let unblocks = self.mayBlockOthers(call)
+        self.functions[function].statistics.cancelled += 1
         self.finish(
-            call, .failed(.cancelled(name, executed: instance == nil ? .none : .maybe)), now: now, effects: &effects)
+            call, .failed(.cancelled(name, executed: self.executed(call))), now: now, effects: &effects)
         if let instance { self.dispatchWaiting(servedBy: instance, now: now, effects: &effects) }
+        if unblocks { self.dispatchQueue(of: function, now: now, effects: &effects) }
     }
 
     /// A client's network connection is gone. As an instance it loses its calls; as a caller without a session nobody is
@@ -69,12 +88,13 @@ extension CallTable {
         while let call = self.callers[client]?.firstOpen, call >= 0 {
             self.cancel(call, waits: false, now: now, effects: &effects)
         }
-        while let oldest = self.callers[client]?.done.first { self.forget(oldest.call) }
+        while let oldest = self.oldestRemembered(of: client) { self.forget(oldest) }
     }
 
     private mutating func loseInstance(_ client: ClientHandle, now: UInt64, effects: inout [Effect]) {
         guard let instance = self.instances[client] else { return }
-        for function in instance.functions {
+        let served = instance.functions.sorted()
+        for function in served {
             self.functions[function].instances.removeAll { $0 == client }
             effects.append(.event(.unregistered, self.functions[function].name, detail: "its instance left"))
         }
@@ -86,46 +106,55 @@ extension CallTable {
             call = next
         }
         self.instances[client] = nil
-        for function in instance.functions { self.failWaitingWithoutInstance(function, now: now, effects: &effects) }
+        for function in served { self.failWaitingWithoutInstance(function, now: now, effects: &effects) }
     }
 
     /// The instance of a running call is gone: another one gets it if it may run twice, else the caller learns that it
     /// may have run.
     private mutating func loseCall(_ call: Int, now: UInt64, effects: inout [Effect]) {
-        let row = self.calls[call]
-        let function = row.function
+        let function = self.calls[call].function
+        let request = self.calls[call].request
         let mayRunAgain =
-            row.request.isIdempotent == true && row.request.deadline > now && row.attempt < self.limits.attemptsMax
+            request.isIdempotent == true && request.deadline > now
+            && self.calls[call].attempt < self.limits.attemptsMax && self.hasWillingInstance(call)
         if mayRunAgain {
-            self.unlinkFromInstance(call)
-            self.functions[function].runningCount -= 1
-            self.calls[call].state = .queued
-            self.calls[call].instance = nil
-            if self.dispatch(call, now: now, effects: &effects) { return }
-            if self.hasInstance(call) {
-                self.appendToQueue(call, first: true)
-                return
-            }
+            self.takeBack(call)
+            self.calls[call].mayHaveRun = true
+            if !self.isBehindItsKey(call), self.dispatch(call, now: now, effects: &effects) { return }
+            self.enterQueue(call)
+            return
         }
         self.functions[function].statistics.lost += 1
-        effects.append(.event(.lost, row.request.function, detail: "its instance left"))
-        self.finish(call, .failed(.instanceLost(row.request.function)), now: now, effects: &effects)
+        effects.append(.event(.lost, request.function, detail: "its instance left"))
+        self.finish(call, .failed(.instanceLost(request.function)), now: now, effects: &effects)
     }
 
-    /// The last instance left: calls that are not willing to wait for another one end.
+    /// Takes a running call from its instance, for another one.
+    mutating func takeBack(_ call: Int) {
+        self.unlinkFromInstance(call)
+        self.functions[self.calls[call].function].runningCount -= 1
+        self.calls[call].state = .queued
+        self.calls[call].instance = nil
+    }
+
+    /// An instance left or drains: its waiting calls go to others. If it was the last, those that are not willing to wait
+    /// for another one end.
     mutating func failWaitingWithoutInstance(_ function: Int, now: UInt64, effects: inout [Effect]) {
-        guard !self.functions[function].instances.contains(where: { self.instances[$0]?.isDraining == false }) else {
+        guard !self.hasInstance(ofFunction: function) else {
             self.dispatchQueue(of: function, now: now, effects: &effects)
             return
         }
-        for reference in self.functions[function].queue where self.isQueued(reference) {
-            let call = reference.call
+        for entry in self.functions[function].queue where self.isQueued(entry) {
+            let call = entry.call
             if self.calls[call].waitsUntil > now {
                 self.arm(call, at: self.calls[call].waitsUntil)
             } else {
                 self.finish(
                     call, .failed(.noInstance(self.calls[call].request.function)), now: now, effects: &effects)
             }
+        }
+        if self.functions[function].queuedCount > 0, self.functions[function].descriptor?.activation == .onDemand {
+            effects.append(.wake(self.functions[function].name))
         }
     }
 }

@@ -16,11 +16,15 @@ extension CallTable {
         }
         if case .instance(let name) = role {
             let function = self.makeFunction(name, now: now)
+            self.instances[client]?.name(filter, function)
             self.join(client, function: function, now: now, effects: &effects)
         } else {
-            self.instances[client]?.wildcards.append(filter)
+            if self.instances[client]?.wildcards.contains(filter) == false {
+                self.instances[client]?.wildcards.append(filter)
+            }
             self.instancesOfMany.insert(client)
-            for function in self.functions.indices where self.serves(filter, self.functions[function].name) {
+            for function in self.functionOfName.values.sorted()
+            where self.serves(filter, self.functions[function].name) {
                 self.join(client, function: function, now: now, effects: &effects)
             }
         }
@@ -32,21 +36,20 @@ extension CallTable {
         switch CallFilter.role(of: filter) {
         case .instance(let name):
             guard let function = self.functionOfName[name] else { return }
-            self.leave(client, function: function, now: now, effects: &effects)
+            self.instances[client]?.unname(filter, function)
+            self.leaveUnlessServed(function, by: client, now: now, effects: &effects)
         case .instanceOfMany:
             self.instances[client]?.wildcards.removeAll { $0 == filter }
-            for function in self.instances[client]?.functions ?? []
+            for function in self.instances[client]?.functions.sorted() ?? []
             where self.serves(filter, self.functions[function].name) {
-                self.leave(client, function: function, now: now, effects: &effects)
+                self.leaveUnlessServed(function, by: client, now: now, effects: &effects)
             }
         case .observer, .unrelated: return
         }
-        guard let instance = self.instances[client], instance.functions.isEmpty, instance.wildcards.isEmpty else {
-            return
-        }
-        self.instancesOfMany.remove(client)
+        guard let instance = self.instances[client] else { return }
+        if instance.wildcards.isEmpty { self.instancesOfMany.remove(client) }
         // Calls it still has are answered or lost with its connection.
-        if instance.runningCount == 0 { self.instances[client] = nil }
+        if instance.isIdle { self.instances[client] = nil }
     }
 
     /// What the catalog says of a function; `nil` takes the entry away.
@@ -63,18 +66,34 @@ extension CallTable {
         _ client: ClientHandle, _ descriptor: InstanceDescriptor, now: UInt64, effects: inout [Effect]
     ) {
         guard self.instances[client] != nil else { return }
-        if let capacity = descriptor.capacity { self.instances[client]?.capacity = max(1, capacity) }
-        self.instances[client]?.isDraining = descriptor.status == .draining
-        self.dispatchWaiting(servedBy: client, now: now, effects: &effects)
+        if let capacity = descriptor.capacity {
+            self.instances[client]?.capacity = max(1, min(capacity, self.limits.capacityMax))
+        }
+        let isDraining = descriptor.status != .online
+        self.instances[client]?.isDraining = isDraining
+        guard isDraining else {
+            self.dispatchWaiting(servedBy: client, now: now, effects: &effects)
+            return
+        }
+        // Calls that wait for it go elsewhere, or end if it was the last.
+        for function in self.instances[client]?.functions.sorted() ?? [] {
+            self.failWaitingWithoutInstance(function, now: now, effects: &effects)
+        }
     }
 
     // MARK: Functions
 
     /// The row of a function that is known, or that an instance with a wildcard serves.
-    mutating func findFunction(_ name: FunctionName, now: UInt64) -> Int? {
-        if let known = self.functionOfName[name] { return known }
-        guard self.instancesOfMany.contains(where: { self.serves($0, name) }) else { return nil }
-        return self.makeFunction(name, now: now)
+    mutating func findFunction(_ name: FunctionName, now: UInt64) -> Result<Int, Failure> {
+        if let known = self.functionOfName[name] { return .success(known) }
+        guard self.instancesOfMany.contains(where: { self.serves($0, name) }) else {
+            return .failure(.noFunction(name))
+        }
+        self.forgetIdleFunctions()
+        guard self.functionOfName.count < self.limits.functionsKnownMax else {
+            return .failure(.overloaded(name, retryAfterMilliseconds: 1000))
+        }
+        return .success(self.makeFunction(name, now: now))
     }
 
     private func serves(_ client: ClientHandle, _ name: FunctionName) -> Bool {
@@ -89,12 +108,11 @@ extension CallTable {
 
     private mutating func makeFunction(_ name: FunctionName, now: UInt64) -> Int {
         if let known = self.functionOfName[name] { return known }
-        self.forgetIdleFunction()
+        self.forgetIdleFunctions()
         var function = Function(name: name)
         function.lastUsed = now
-        for client in self.instancesOfMany where self.serves(client, name) {
-            function.instances.append(client)
-        }
+        function.instances = self.instancesOfMany.filter { self.serves($0, name) }
+            .sorted { $0.rawValue < $1.rawValue }
         let place: Int
         if let reused = self.freeFunctions.popLast() {
             place = reused
@@ -108,24 +126,29 @@ extension CallTable {
         return place
     }
 
-    /// Makes room among the functions that are only remembered.
-    private mutating func forgetIdleFunction() {
+    /// Makes room among the functions that nobody has named and nobody uses. Several at a time, since it goes through
+    /// the table.
+    private mutating func forgetIdleFunctions() {
         guard self.functionOfName.count >= self.limits.functionsKnownMax else { return }
         let idle = self.functionOfName.values.filter { place in
-            let function = self.functions[place]
-            return function.instances.isEmpty && function.descriptor == nil
-                && function.runningCount + function.queuedCount == 0
+            self.functions[place].descriptor == nil
+                && self.functions[place].runningCount + self.functions[place].queuedCount == 0
+                && self.functions[place].instances.allSatisfy { self.instances[$0]?.named[place] == nil }
         }
-        guard let oldest = idle.min(by: { self.functions[$0].lastUsed < self.functions[$1].lastUsed }) else { return }
-        // Rows of finished calls still name it; their requests are kept by name, not by place.
+        let oldest = idle.sorted { (self.functions[$0].lastUsed, $0) < (self.functions[$1].lastUsed, $1) }
+            .prefix(max(1, self.limits.functionsKnownMax / 16))
+        // Remembered calls name their function by place.
+        let places = Set(oldest)
         for call in self.calls.indices
-        where self.calls[call].function == oldest && self.calls[call].state == .done
-            && self.callOfAddress[self.calls[call].request.address] == call
-        {
+        where self.calls[call].ending != nil && places.contains(self.calls[call].function) {
             self.forget(call)
         }
-        self.functionOfName[self.functions[oldest].name] = nil
-        self.freeFunctions.append(oldest)
+        for place in oldest {
+            for client in self.functions[place].instances { self.instances[client]?.functions.remove(place) }
+            self.functionOfName[self.functions[place].name] = nil
+            self.functions[place].instances = []
+            self.freeFunctions.append(place)
+        }
     }
 
     private mutating func join(_ client: ClientHandle, function: Int, now: UInt64, effects: inout [Effect]) {
@@ -138,9 +161,13 @@ extension CallTable {
         self.dispatchQueue(of: function, now: now, effects: &effects)
     }
 
-    private mutating func leave(
-        _ client: ClientHandle, function: Int, now: UInt64, effects: inout [Effect]
+    /// The client has taken back a subscription; another one of its may serve the function all the same.
+    private mutating func leaveUnlessServed(
+        _ function: Int, by client: ClientHandle, now: UInt64, effects: inout [Effect]
     ) {
+        guard let instance = self.instances[client], instance.named[function] == nil,
+            !self.serves(client, self.functions[function].name), instance.functions.contains(function)
+        else { return }
         self.instances[client]?.functions.remove(function)
         self.functions[function].instances.removeAll { $0 == client }
         effects.append(.event(.unregistered, self.functions[function].name, detail: "an instance unsubscribed"))
@@ -168,5 +195,16 @@ extension CallTable {
                 queued: function.queuedCount, descriptor: function.descriptor, statistics: function.statistics)
         }
         .sorted { $0.name < $1.name }
+    }
+}
+
+extension CallTable.Instance {
+    mutating func name(_ filter: TopicFilter, _ function: Int) {
+        if self.named[function]?.contains(filter) != true { self.named[function, default: []].append(filter) }
+    }
+
+    mutating func unname(_ filter: TopicFilter, _ function: Int) {
+        self.named[function]?.removeAll { $0 == filter }
+        if self.named[function]?.isEmpty == true { self.named[function] = nil }
     }
 }

@@ -1,5 +1,4 @@
 package import BusContract
-import DequeModule
 
 /// How a call is answered.
 extension CallTable {
@@ -56,7 +55,7 @@ extension CallTable {
         if outcome.isInterim {
             return self.calls[call].request.acceptsProgress ? .deliverInterim(caller: caller) : .swallowed
         }
-        if outcome.isRefusal { return self.passOn(call, refusal: message, from: client, now: now, effects: &effects) }
+        if outcome.isRefusal { return self.passOn(call, from: client, now: now, effects: &effects) }
         let function = self.calls[call].function
         self.functions[function].statistics.serviceTime.record(nanoseconds: now - self.calls[call].dispatchedAt)
         self.functions[function].statistics.totalTime.record(nanoseconds: now - self.calls[call].queuedAt)
@@ -86,55 +85,68 @@ extension CallTable {
 
     /// An instance would not take the call: the next one is tried, and the caller hears of it only when nobody will.
     private mutating func passOn(
-        _ call: Int, refusal: Message, from client: ClientHandle, now: UInt64, effects: inout [Effect]
+        _ call: Int, from client: ClientHandle, now: UInt64, effects: inout [Effect]
     ) -> Disposition {
         let caller = self.calls[call].request.caller
         self.calls[call].refusedBy.append(client)
-        self.unlinkFromInstance(call)
-        self.functions[self.calls[call].function].runningCount -= 1
-        self.calls[call].state = .queued
-        self.calls[call].instance = nil
-        if self.dispatch(call, now: now, effects: &effects) { return .swallowed }
-        let isHope = self.functions[self.calls[call].function].instances.contains { handle in
-            !self.calls[call].refusedBy.contains(handle) && self.instances[handle]?.isDraining == false
+        self.takeBack(call)
+        var disposition = Disposition.swallowed
+        if self.isBehindItsKey(call) || !self.dispatch(call, now: now, effects: &effects) {
+            if self.hasWillingInstance(call) {
+                self.enterQueue(call)
+            } else if self.calls[call].mayHaveRun {
+                // The refusal would say that nobody ran it.
+                let name = self.calls[call].request.function
+                self.finish(call, .failed(.instanceLost(name)), now: now, effects: &effects)
+            } else {
+                self.functions[self.calls[call].function].statistics.refused += 1
+                self.end(call, nil, now: now)
+                disposition = .deliver(caller: caller)
+            }
         }
-        if isHope {
-            self.appendToQueue(call, first: true)
-            return .swallowed
-        }
-        self.functions[self.calls[call].function].statistics.refused += 1
-        self.calls[call].instance = client
-        self.end(call, .forgotten, now: now)
-        return .deliver(caller: caller)
+        // The refusal is for this call: the instance has room for another one.
+        self.dispatchWaiting(servedBy: client, now: now, effects: &effects)
+        return disposition
     }
 
     // MARK: Endings
 
     /// Ends a call with a failure of the broker's own.
     mutating func finish(_ call: Int, _ ending: Ending, now: UInt64, effects: inout [Effect]) {
-        if case .failed(let failure) = ending {
+        var remembered: Ending? = ending
+        if case .failed(var failure) = ending {
+            // Nobody who is asked now saw it, but the instance that was lost may have.
+            if self.calls[call].mayHaveRun, failure.executed == .none {
+                failure.executed = .maybe
+                remembered = .failed(failure)
+            }
             effects.append(.fail(failure, self.calls[call].request.address, isReplay: false))
             self.calls[call].endingBytes = 256
+            // Another attempt comes with the same address and must not be answered from memory. After its deadline there
+            // is none.
+            let isIdempotent = self.calls[call].request.isIdempotent == true
+            if failure.status != .deadline, failure.isRetriable(isIdempotent: isIdempotent) { remembered = nil }
         }
-        self.end(call, ending, now: now)
+        self.end(call, remembered, now: now)
     }
 
-    /// Takes a call out of every list and remembers how it ended.
-    mutating func end(_ call: Int, _ ending: Ending, now: UInt64) {
-        let function = self.calls[call].function
+    /// Takes a call out of every list and remembers how it ended, if anybody may ask.
+    mutating func end(_ call: Int, _ ending: Ending?, now: UInt64) {
         switch self.calls[call].state {
         case .running:
             self.unlinkFromInstance(call)
-            self.functions[function].runningCount -= 1
+            self.functions[self.calls[call].function].runningCount -= 1
         case .queued:
-            self.removeFromQueue(call)
+            self.leaveQueue(call)
         case .done:
             preconditionFailure("a call ends once")
         }
         self.calls[call].state = .done
         self.calls[call].refusedBy = []
+        self.calls[call].request.message = nil
         self.unlinkFromCaller(call)
-        guard self.calls[call].request.address.identifiesCall, self.calls[call].request.isRemembered else {
+        guard let ending, self.calls[call].request.address.identifiesCall, self.calls[call].request.isRemembered else {
+            self.dropCallerIfIdle(self.calls[call].request.caller)
             self.forget(call)
             return
         }
@@ -142,29 +154,20 @@ extension CallTable {
         self.remember(call, now: now)
     }
 
-    private mutating func removeFromQueue(_ call: Int) {
-        let function = self.calls[call].function
-        let reference = CallReference(call: call, generation: self.calls[call].generation)
-        // A call that was just admitted or taken from an instance is queued in name only.
-        guard let place = self.functions[function].queue.firstIndex(of: reference) else { return }
-        self.functions[function].queue.remove(at: place)
-        self.functions[function].queuedCount -= 1
-        if self.functions[function].queuedCount == 0 { self.waitingFunctions.remove(function) }
-    }
-
     /// Keeps the ending for repeated requests, within the caller's share of memory.
     private mutating func remember(_ call: Int, now: UInt64) {
-        let caller = self.calls[call].request.caller
+        let handle = self.calls[call].request.caller
         let reference = CallReference(call: call, generation: self.calls[call].generation)
-        self.callers[caller, default: Caller()].done.append(reference)
-        self.callers[caller, default: Caller()].doneBytes += self.rememberedBytes(call)
-        // Read through the table: a copy of the share would make every change of its queue copy the queue.
-        while self.callers[caller]?.doneBytes ?? 0 > self.limits.replayBytesPerClientMax,
-            let oldest = self.callers[caller]?.done.first
-        {
-            self.forget(oldest.call)
+        let bytes = self.rememberedBytes(call)
+        let total = self.callers[handle, default: Caller()].append(reference, bytes: bytes)
+        if total > self.limits.replayBytesPerClientMax {
+            while let share = self.callers[handle]?.doneBytes, share > self.limits.replayBytesPerClientMax,
+                let oldest = self.oldestRemembered(of: handle)
+            {
+                self.forget(oldest)
+            }
+            guard self.calls[call].generation == reference.generation else { return }
         }
-        guard self.calls[call].generation == reference.generation, self.calls[call].state == .done else { return }
         let deadline = self.calls[call].request.deadline
         self.calls[call].forgottenAt = max(deadline, now + self.limits.replaySeconds * 1_000_000_000)
         // The deadline's own timer is still in the wheel, and comes in time if the answer is kept no longer.

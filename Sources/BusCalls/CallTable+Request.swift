@@ -1,5 +1,4 @@
 import BusContract
-import DequeModule
 
 /// How a call begins.
 extension CallTable {
@@ -9,8 +8,10 @@ extension CallTable {
         if request.address.identifiesCall, let known = self.callOfAddress[request.address] {
             return self.repeated(request, of: known, effects: &effects)
         }
-        guard let function = self.findFunction(request.function, now: now) else {
-            return self.refuse(request, .noFunction(request.function), effects: &effects)
+        let function: Int
+        switch self.findFunction(request.function, now: now) {
+        case .success(let place): function = place
+        case .failure(let failure): return self.refuse(request, failure, effects: &effects)
         }
         self.functions[function].lastUsed = now
         if let failure = self.refusal(of: request, function: function) {
@@ -19,7 +20,7 @@ extension CallTable {
             return self.refuse(request, failure, effects: &effects)
         }
         let call = self.admit(request, function: function, now: now)
-        if self.dispatch(call, now: now, effects: &effects) { return 0x00 }
+        if !self.isBehindItsKey(call), self.dispatch(call, now: now, effects: &effects) { return 0x00 }
         return self.enqueue(call, now: now, effects: &effects)
     }
 
@@ -39,7 +40,7 @@ extension CallTable {
         switch call.ending {
         case .answered(let message): effects.append(.replay(message))
         case .failed(let failure): effects.append(.fail(failure, request.address, isReplay: true))
-        case .forgotten: break
+        case nil: preconditionFailure("a call that is found after its end is remembered")
         }
         return 0x00
     }
@@ -47,9 +48,10 @@ extension CallTable {
     private func refusal(of request: Request, function: Int) -> Failure? {
         let open = self.callers[request.caller]?.openCount ?? 0
         if open >= self.limits.callsPerCallerMax { return .tooManyCalls(limit: self.limits.callsPerCallerMax) }
-        let row = self.functions[function]
-        if row.runningCount + row.queuedCount >= self.limits.callsPerFunctionMax {
-            return .overloaded(row.name, retryAfterMilliseconds: self.retryAfter(function))
+        // Field by field: a copy of the row would retain all it holds.
+        let calls = self.functions[function].runningCount + self.functions[function].queuedCount
+        if calls >= self.limits.callsPerFunctionMax {
+            return .overloaded(request.function, retryAfterMilliseconds: self.retryAfter(function))
         }
         return nil
     }
@@ -57,16 +59,20 @@ extension CallTable {
     /// Makes a row for the call and lists it with its caller.
     private mutating func admit(_ request: Request, function: Int, now: UInt64) -> Int {
         var request = request
-        let timeout = request.timeoutNanoseconds ?? self.timeout(ofFunction: function)
-        request.deadline = now + min(timeout, self.limits.timeoutSecondsMax * 1_000_000_000)
+        let timeout = min(
+            request.timeoutNanoseconds ?? self.timeout(ofFunction: function),
+            self.limits.timeoutSecondsMax * 1_000_000_000)
+        request.deadline = now + timeout
         if request.isIdempotent == nil {
             request.isIdempotent = self.functions[function].descriptor?.isIdempotent ?? false
         }
         var call = Call(request: request)
         call.state = .queued
         call.function = function
+        call.order = self.admittedCount
+        self.admittedCount += 1
         call.queuedAt = now
-        call.waitsUntil = min(request.deadline, now + min(request.waitNanoseconds, timeout))
+        call.waitsUntil = now + min(request.waitNanoseconds, timeout)
         let place: Int
         if let reused = self.freeCalls.popLast() {
             call.generation = self.calls[reused].generation &+ 1
@@ -84,13 +90,16 @@ extension CallTable {
 
     private func timeout(ofFunction function: Int) -> UInt64 {
         let milliseconds = self.functions[function].descriptor?.timeoutMilliseconds
-        return (milliseconds ?? ContractLimits.defaultTimeoutMilliseconds) * 1_000_000
+        // A catalog entry may say anything.
+        let product = (milliseconds ?? ContractLimits.defaultTimeoutMilliseconds)
+            .multipliedReportingOverflow(by: 1_000_000)
+        return product.overflow ? .max : product.partialValue
     }
 
     /// Lets a call wait that no instance can take now, or ends it at once.
     private mutating func enqueue(_ call: Int, now: UInt64, effects: inout [Effect]) -> UInt8 {
         let function = self.calls[call].function
-        let hasInstances = self.functions[function].instances.contains { self.instances[$0]?.isDraining == false }
+        let hasInstances = self.hasInstance(ofFunction: function)
         if !hasInstances {
             if self.functions[function].descriptor?.activation == .onDemand {
                 effects.append(.wake(self.functions[function].name))
@@ -100,10 +109,8 @@ extension CallTable {
                 self.finish(call, .failed(failure), now: now, effects: &effects)
                 return failure.publishReasonCode
             }
-            if self.calls[call].waitsUntil < self.calls[call].request.deadline {
-                self.arm(call, at: self.calls[call].waitsUntil)
-            }
-        } else if self.functions[function].queuedCount >= self.queueLimit(function) {
+        }
+        if self.functions[function].queuedCount >= self.queueLimit(function) {
             let failure = Failure.overloaded(
                 self.functions[function].name, retryAfterMilliseconds: self.retryAfter(function))
             effects.append(.event(.overload, self.functions[function].name, detail: "the queue is full"))
@@ -111,34 +118,28 @@ extension CallTable {
             self.finish(call, .failed(failure), now: now, effects: &effects)
             return failure.publishReasonCode
         }
-        self.appendToQueue(call)
-        return 0x00
-    }
-
-    mutating func appendToQueue(_ call: Int, first: Bool = false) {
-        let function = self.calls[call].function
-        let reference = CallReference(call: call, generation: self.calls[call].generation)
-        if first {
-            self.functions[function].queue.prepend(reference)
-        } else {
-            self.functions[function].queue.append(reference)
+        if !hasInstances, self.calls[call].waitsUntil < self.calls[call].request.deadline {
+            self.arm(call, at: self.calls[call].waitsUntil)
         }
-        self.functions[function].queuedCount += 1
-        self.waitingFunctions.insert(function)
+        self.enterQueue(call)
+        return 0x00
     }
 
     private func queueLimit(_ function: Int) -> Int {
         if let limit = self.functions[function].descriptor?.queueMax { return limit }
-        let capacity = self.functions[function].instances.reduce(0) { $0 + (self.instances[$1]?.capacity ?? 0) }
-        return max(self.limits.queueMin, 2 * capacity)
+        return max(self.limits.queueMin, 2 * self.capacity(ofFunction: function))
+    }
+
+    private func capacity(ofFunction function: Int) -> Int {
+        self.functions[function].instances.reduce(0) { $0 + (self.instances[$1]?.capacity ?? 0) }
     }
 
     /// How long the calls ahead will take, from the measured mean service time: 1 ms to 30 s.
-    private func retryAfter(_ function: Int) -> Int {
-        let row = self.functions[function]
-        let capacity = max(1, row.instances.reduce(0) { $0 + (self.instances[$1]?.capacity ?? 0) })
-        let mean = Double(row.statistics.serviceTime.meanNanoseconds) / 1_000_000
-        let wait = mean * Double(row.queuedCount + row.runningCount) / Double(capacity)
+    func retryAfter(_ function: Int) -> Int {
+        let capacity = max(1, self.capacity(ofFunction: function))
+        let mean = Double(self.functions[function].statistics.serviceTime.meanNanoseconds) / 1_000_000
+        let calls = self.functions[function].queuedCount + self.functions[function].runningCount
+        let wait = mean * Double(calls) / Double(capacity)
         return min(30_000, max(1, Int(wait.rounded(.up))))
     }
 }

@@ -12,8 +12,11 @@ import DequeModule
 /// | `running` | at one instance                  | `done` by its answer, deadline, cancellation, loss; `queued` again when the instance refused it or died and it may run again |
 /// | `done`    | remembered for repeated requests | forgotten after `replaySeconds`, or when the client's share is full |
 ///
-/// Invariants: a call ends exactly once; an instance never has more calls than its capacity; a call leaves the list of
-/// its instance and of its caller when it is done. Messages are opaque here: the owner of the table delivers them.
+/// A failure after which another attempt makes sense is not remembered: the attempt has the same address.
+///
+/// Invariants: a call ends exactly once; an instance is never given more calls than its capacity; a call leaves the list
+/// of its instance and of its caller when it is done; no call waits that an instance with room could take. Messages are
+/// opaque here: the owner of the table delivers them.
 package struct CallTable: Sendable {
     package typealias Message = any CallMessage
 
@@ -25,23 +28,29 @@ package struct CallTable: Sendable {
     enum Ending: Sendable {
         case answered(Message)
         case failed(Failure)
-        case forgotten
     }
 
     struct Call: Sendable {
         var generation: UInt32 = 0
+        /// The number of its admission: calls wait in this order, also those that come back to the queue.
+        var order: UInt64 = 0
         var state = State.done
         var request: Request
         var function = 0
         var instance: ClientHandle?
+        /// Counted in the queue of its function; one that was just admitted or taken from an instance is not yet.
+        var isWaiting = false
         var attempt = 0
+        /// An instance had it and was lost: whatever happens to it now, it may have run.
+        var mayHaveRun = false
         /// Until when it may wait for an instance to appear.
         var waitsUntil: UInt64 = 0
         var queuedAt: UInt64 = 0
         var dispatchedAt: UInt64 = 0
         /// Instances that refused it unread.
         var refusedBy: [ClientHandle] = []
-        var ending = Ending.forgotten
+        /// Set while it is remembered.
+        var ending: Ending?
         var endingBytes = 0
         var forgottenAt: UInt64 = 0
         /// Neighbours in the list of the instance's running calls and of the caller's open calls.
@@ -57,16 +66,25 @@ package struct CallTable: Sendable {
         var isDraining = false
         /// Functions by their place in `functions`.
         var functions: Set<Int> = []
+        /// Its subscriptions that name a function, by that function's place; one function may have several.
+        var named: [Int: [TopicFilter]] = [:]
         /// Its shared subscriptions with wildcards.
         var wildcards: [TopicFilter] = []
+
+        var hasRoom: Bool { !self.isDraining && self.runningCount < self.capacity }
+        /// Nothing holds it here any more.
+        var isIdle: Bool { self.runningCount == 0 && self.functions.isEmpty && self.wildcards.isEmpty }
     }
 
     struct Caller: Sendable {
         var openCount = 0
         var firstOpen = -1
-        /// Finished calls, the oldest first, as (place, generation).
+        /// Remembered calls, the oldest first; those that were forgotten meanwhile still lie between them.
         var done: Deque<CallReference> = []
+        var doneCount = 0
         var doneBytes = 0
+
+        var isIdle: Bool { self.openCount == 0 && self.doneCount == 0 }
     }
 
     struct Function: Sendable {
@@ -74,8 +92,11 @@ package struct CallTable: Sendable {
         var instances: [ClientHandle] = []
         /// Where the search for an instance begins, so that ties rotate.
         var turn = 0
-        var queue: Deque<CallReference> = []
+        /// Waiting calls by the order of their admission; those that ended meanwhile still lie between them.
+        var queue: Deque<QueueEntry> = []
+        /// Calls that really wait, and how many of them have each key.
         var queuedCount = 0
+        var waitingKeys: [String: Int] = [:]
         var runningCount = 0
         var descriptor: FunctionDescriptor?
         var lastUsed: UInt64 = 0
@@ -85,6 +106,7 @@ package struct CallTable: Sendable {
     package let limits: CallLimits
     var calls: ContiguousArray<Call> = []
     var freeCalls: [Int] = []
+    var admittedCount: UInt64 = 0
     /// Calls whose address tells them apart; the others are found among the running ones of the instance that answers.
     var callOfAddress: [CallAddress: Int] = [:]
     var functions: ContiguousArray<Function> = []
@@ -124,6 +146,12 @@ struct CallReference: Sendable, Equatable {
     var generation: UInt32
 }
 
+/// A place in the queue of a function. No two calls ever have the same order, so it tells the users of a row apart.
+struct QueueEntry: Sendable, Equatable {
+    var call: Int
+    var order: UInt64
+}
+
 /// What the table needs to know of a request.
 extension CallTable {
     package struct Request: Sendable {
@@ -140,7 +168,8 @@ extension CallTable {
         package var acceptsProgress = false
         /// A hash of the payload: the same call twice has the same.
         package var digest: UInt64
-        package var message: Message
+        /// Dropped when the call has ended: what is remembered of it is its answer.
+        var message: Message?
         /// The same request may come again and is then answered from memory.
         package var isRemembered: Bool
         /// Set on admission.

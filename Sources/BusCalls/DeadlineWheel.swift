@@ -49,8 +49,9 @@ struct DeadlineWheel: Sendable {
         return nil
     }
 
-    /// Takes out everything that is due at `now`.
-    mutating func advance(to now: UInt64, into due: inout [Entry]) {
+    /// Takes out everything that is due at `now`. An entry that is met before its time stays only if `isAlive`: so one
+    /// that means nothing any more is here for a turn at most, however far away it was.
+    mutating func advance(to now: UInt64, into due: inout [Entry], isAlive: (Entry) -> Bool = { _ in true }) {
         let target = now / Self.tick
         guard self.count > 0 else {
             self.current = max(self.current, target)
@@ -58,16 +59,16 @@ struct DeadlineWheel: Sendable {
         }
         while self.count > 0, let next = self.next, next <= now {
             let tick = next / Self.tick
-            self.takeSlot(Int(tick % UInt64(Self.slotCount)), now: now, into: &due)
+            self.takeSlot(Int(tick % UInt64(Self.slotCount)), now: now, into: &due, isAlive: isAlive)
             self.current = tick + 1
         }
         self.current = max(self.current, target)
     }
 
-    private mutating func takeSlot(_ slot: Int, now: UInt64, into due: inout [Entry]) {
+    private mutating func takeSlot(_ slot: Int, now: UInt64, into due: inout [Entry], isAlive: (Entry) -> Bool) {
         var kept: [Entry] = []
         for entry in self.slots[slot] {
-            if entry.due <= now { due.append(entry) } else { kept.append(entry) }
+            if entry.due <= now { due.append(entry) } else if isAlive(entry) { kept.append(entry) }
         }
         self.count -= self.slots[slot].count - kept.count
         self.slots[slot] = kept

@@ -1,5 +1,5 @@
-/// How long things took: counts in buckets that are 1/8 of a power of two wide, so that a percentile is right to 12 %.
-/// Memory is fixed: 304 counts for everything from 1 microsecond to 77 hours.
+/// How long things took: counts in buckets that are 1/8 of a power of two wide, so that a percentile from 8
+/// microseconds on is at most an eighth too high. Memory is fixed: 304 counts for everything from 1 microsecond to 12 days.
 package struct LatencyHistogram: Sendable, Equatable {
     private static let stepsLog2 = 3
     private static let bucketCount = 304
@@ -28,7 +28,10 @@ package struct LatencyHistogram: Sendable, Equatable {
         var seen = 0
         for (bucket, count) in self.counts.enumerated() {
             seen += Int(count)
-            if seen >= rank { return min(Self.upperEnd(of: bucket) * 1000, self.maximumNanoseconds) }
+            // The last bucket has no end.
+            if seen >= rank, bucket < Self.bucketCount - 1 {
+                return min(Self.upperEnd(of: bucket) * 1000, self.maximumNanoseconds)
+            }
         }
         return self.maximumNanoseconds
     }

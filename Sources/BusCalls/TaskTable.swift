@@ -74,10 +74,12 @@ package struct TaskTable: Sendable {
         _ identifier: String, _ function: FunctionName, _ message: Message, terms: Terms, now: UInt64
     ) -> Failure? {
         guard self.tasks.count < self.countMax else { return .storeFull(limit: self.countMax) }
-        let first = now + terms.notBeforeNanoseconds
+        // Adding saturates wherever a client's word is added.
+        let expiresAt = now.saturatingAdd(terms.ageMaxNanoseconds)
+        let first = min(now.saturatingAdd(terms.notBeforeNanoseconds), expiresAt)
         self.tasks[identifier] = Task(
             identifier: identifier, function: function, message: message, attemptsMax: max(1, terms.attemptsMax),
-            backoff: terms.backoff, expiresAt: now + terms.ageMaxNanoseconds, nextAttempt: first)
+            backoff: terms.backoff, expiresAt: expiresAt, nextAttempt: first)
         self.due.insert(Due(at: first, identifier: identifier))
         return nil
     }
@@ -113,21 +115,23 @@ package struct TaskTable: Sendable {
         }
         var wait: UInt64
         switch Self.consequence(of: failure) {
-        case .waits:
+        case .waits where !isPermanent && !failure.isPermanent:
             task.unseenTries += 1
             wait = task.backoff.nanoseconds(afterAttempt: task.unseenTries, of: identifier)
-            if let delay = failure.retryAfterMilliseconds { wait = max(wait, UInt64(delay) * 1_000_000) }
-        case .costsAttempt where !isPermanent && task.attempts + 1 < task.attemptsMax:
+            if let delay = failure.retryAfterMilliseconds {
+                wait = max(wait, UInt64(min(max(0, delay), 86_400_000)) * 1_000_000)
+            }
+        case .costsAttempt where !isPermanent && !failure.isPermanent && task.attempts + 1 < task.attemptsMax:
             task.attempts += 1
             wait = task.backoff.nanoseconds(afterAttempt: task.attempts, of: identifier)
-        case .costsAttempt, .ends:
+        case .waits, .costsAttempt, .ends:
             task.attempts += 1
             self.tasks[identifier] = nil
             effects.append(.dead(task, failure))
             return
         }
         task.state = .waiting
-        task.nextAttempt = min(now + wait, task.expiresAt)
+        task.nextAttempt = min(now.saturatingAdd(wait), task.expiresAt)
         self.tasks[identifier] = task
         self.due.insert(Due(at: task.nextAttempt, identifier: identifier))
     }
@@ -138,9 +142,10 @@ package struct TaskTable: Sendable {
 
     private static func consequence(of failure: Failure) -> Consequence {
         switch failure.status {
-        case .noFunction, .unavailable: .waits
-        case .overloaded where failure.executed == .none: .waits
-        case .overloaded, .deadline, .failed, .instanceLost, .cancelled: .costsAttempt
+        case .noFunction, .unavailable, .overloaded:
+            // A handler that ran and says so itself has used the attempt.
+            failure.executed == .none ? .waits : .costsAttempt
+        case .deadline, .failed, .instanceLost, .cancelled: .costsAttempt
         default: .ends
         }
     }
@@ -158,6 +163,10 @@ package struct Backoff: Sendable, Equatable {
     package var baseMilliseconds: UInt64 = 1000
     package var maximumMilliseconds: UInt64 = 60_000
     package var jitter = 0.2
+
+    /// However a client spells it, no task comes back sooner (a tenth of a second) or later (a day).
+    private static let shortestMilliseconds: UInt64 = 100
+    private static let longestMilliseconds: UInt64 = 86_400_000
 
     package init() {}
 
@@ -179,11 +188,19 @@ package struct Backoff: Sendable, Equatable {
     func nanoseconds(afterAttempt attempt: Int, of identifier: String) -> UInt64 {
         let doublings = min(20, max(0, attempt - 1))
         let (product, overflow) = self.baseMilliseconds.multipliedReportingOverflow(by: 1 << UInt64(doublings))
-        let milliseconds = min(overflow ? .max : product, self.maximumMilliseconds)
+        let milliseconds = min(overflow ? .max : product, self.maximumMilliseconds, Self.longestMilliseconds)
         var hash = StableHash()
         hash.combine(identifier)
         hash.combine(UInt32(truncatingIfNeeded: attempt))
         let spread = 1 + self.jitter * (Double(hash.value % 2001) / 1000 - 1)
-        return UInt64(Double(milliseconds) * 1_000_000 * spread)
+        let wait = UInt64(Double(milliseconds) * 1_000_000 * spread)
+        return max(wait, Self.shortestMilliseconds * 1_000_000)
+    }
+}
+
+extension UInt64 {
+    fileprivate func saturatingAdd(_ other: UInt64) -> UInt64 {
+        let (sum, overflow) = self.addingReportingOverflow(other)
+        return overflow ? .max : sum
     }
 }

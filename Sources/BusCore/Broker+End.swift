@@ -104,6 +104,11 @@ extension Broker {
             self.removeSubscription(record, session: session, now: now)
         }
         self.sessionOfClient[ClientIdentifier(client)] = nil
+        // The next session in this place must not inherit its calls and the answers remembered for it.
+        self.calls.clientLeft(
+            ClientHandle(rawValue: UInt32(session)), hasSession: false, now: now.nanoseconds,
+            effects: &self.callEffects)
+        self.performCallEffects(now: now)
         self.sessions.remove(session)
         self.events.append(.sessionEnded(client: client))
     }

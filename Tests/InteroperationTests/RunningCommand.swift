@@ -12,6 +12,8 @@ final class RunningCommand: Sendable {
         var lines: [String] = []
         var partial = Data()
         var errors = Data()
+        /// Pipes that have not come to their end.
+        var openPipes = 2
     }
 
     private let state = Mutex(State())
@@ -50,8 +52,12 @@ final class RunningCommand: Sendable {
         Thread.detachNewThread { [weak self] in
             while true {
                 let data = handle.availableData
-                guard !data.isEmpty else { return }
-                if let self { body(self, data) }
+                guard let self else { return }
+                guard !data.isEmpty else {
+                    self.state.withLock { $0.openPipes -= 1 }
+                    return
+                }
+                body(self, data)
             }
         }
     }
@@ -104,8 +110,11 @@ final class RunningCommand: Sendable {
             }
             try await Task.sleep(for: .milliseconds(5))
         }
-        // What was still in the pipe when the process ended.
-        try await Task.sleep(for: .milliseconds(30))
+        // What was still in the pipes when the process ended; a child of its own may keep them open for ever.
+        let drained = Date(timeIntervalSinceNow: 2)
+        while Date() < drained, self.state.withLock({ $0.openPipes > 0 }) {
+            try await Task.sleep(for: .milliseconds(2))
+        }
         self.state.withLock { state in
             guard !state.partial.isEmpty else { return }
             state.lines.append(String(decoding: state.partial, as: UTF8.self))
