@@ -9,6 +9,7 @@ PORT ?= 1883
 RELEASE := .build/release/fcbus
 DEBUG := .build/debug/fcbus
 PYTHON_PACKAGES := .build/python
+PROCESS_TESTS := InteroperationTests|FunctionHostTests
 
 BUILD_PACKAGES := libmosquitto-dev pkg-config python3 mosquitto-clients
 TEST_PACKAGES := $(BUILD_PACKAGES) mosquitto python3-pip
@@ -32,7 +33,9 @@ build: packages
 test: test-packages lint
 	@$(SWIFT) build --build-tests
 	export FCBUS_BINARY="$$PWD/$(DEBUG)" FCBUS_TEST_PYTHONPATH="$$PWD/$(PYTHON_PACKAGES)"
-	$(SWIFT) test --skip-build
+	$(SWIFT) test --skip-build --skip '$(PROCESS_TESTS)'
+	# Tests that start programs take turns: side by side they would measure how busy the machine is.
+	$(SWIFT) test --skip-build --no-parallel --filter '$(PROCESS_TESTS)'
 
 lint:
 	@$(SWIFT) format lint --strict --recursive --parallel --configuration .swift-format Sources Tests Package.swift
