@@ -12,7 +12,7 @@ PYTHON_PACKAGES := .build/python
 PROCESS_TESTS := InteroperationTests|FunctionHostTests
 
 BUILD_PACKAGES := libmosquitto-dev pkg-config python3 mosquitto-clients
-TEST_PACKAGES := $(BUILD_PACKAGES) mosquitto python3-pip
+TEST_PACKAGES := $(BUILD_PACKAGES) mosquitto openssl python3-pip
 
 .PHONY: help run test build bench install lint packages test-packages clean
 

@@ -16,6 +16,12 @@ let houseRules = testRules + [.strictMemorySafety()]
 
 let nioCore = Target.Dependency.product(name: "NIOCore", package: "swift-nio")
 let nioPosix = Target.Dependency.product(name: "NIOPosix", package: "swift-nio")
+let nioSSL = Target.Dependency.product(name: "NIOSSL", package: "swift-nio-ssl")
+let nioHTTP = Target.Dependency.product(name: "NIOHTTP1", package: "swift-nio")
+let nioWebSocket = Target.Dependency.product(name: "NIOWebSocket", package: "swift-nio")
+let x509 = Target.Dependency.product(name: "X509", package: "swift-certificates")
+let asn1 = Target.Dependency.product(name: "SwiftASN1", package: "swift-asn1")
+let nioTLS = Target.Dependency.product(name: "NIOTLS", package: "swift-nio")
 let deque = Target.Dependency.product(name: "DequeModule", package: "swift-collections")
 let heap = Target.Dependency.product(name: "HeapModule", package: "swift-collections")
 let logging = Target.Dependency.product(name: "Logging", package: "swift-log")
@@ -41,6 +47,9 @@ let package = Package(
     ],
     dependencies: [
         .package(url: "https://github.com/apple/swift-nio", from: "2.101.0"),
+        .package(url: "https://github.com/apple/swift-nio-ssl", from: "2.37.0"),
+        .package(url: "https://github.com/apple/swift-certificates", from: "1.21.0"),
+        .package(url: "https://github.com/apple/swift-asn1", from: "1.7.0"),
         .package(url: "https://github.com/apple/swift-collections", from: "1.6.0"),
         .package(url: "https://github.com/apple/swift-log", from: "1.16.0"),
         .package(url: "https://github.com/apple/swift-argument-parser", from: "1.8.0"),
@@ -58,7 +67,12 @@ let package = Package(
         room("BusCore", ["BusWire", "BusTopics", "BusContract", "BusSession", "BusCalls", nioCore, heap]),
 
         // Drivers.
-        room("BusServer", ["BusCore", "BusSession", "BusWire", nioCore, nioPosix, logging, lifecycle, yams]),
+        room(
+            "BusServer",
+            [
+                "BusCore", "BusSession", "BusWire", nioCore, nioPosix, nioTLS, nioSSL, nioHTTP, nioWebSocket, x509,
+                asn1, logging, lifecycle, signals, yams,
+            ]),
         .systemLibrary(name: "CMosquitto", pkgConfig: "libmosquitto", providers: [.apt(["libmosquitto-dev"])]),
         room("BusMosquitto", ["CMosquitto"]),
         room("FunctionBus", ["BusMosquitto", "BusContract", "BusTopics"]),
@@ -78,11 +92,12 @@ let package = Package(
         tests("BusContractTests", ["BusContract", "BusTopics"]),
         tests("BusCallsTests", ["BusCalls", "BusContract", "BusTopics", deque]),
         tests("BusCoreTests", ["BusTestKit", "BusCore", "BusSession", "BusWire", nioCore]),
-        tests("BusServerTests", ["BusServer", "BusCore", "BusSession"]),
+        tests("BusServerTests", ["BusServer", "BusCore", "BusSession", nioCore]),
         tests("FunctionHostTests", ["FunctionHost", subprocess, logging]),
         tests("HouseTests", []),
         .testTarget(
-            name: "InteroperationTests", dependencies: ["FunctionBus"], resources: [.copy("paho_client.py")],
+            name: "InteroperationTests", dependencies: ["FunctionBus"],
+            resources: [.copy("paho_client.py"), .copy("transport_client.py")],
             swiftSettings: testRules),
     ]
 )

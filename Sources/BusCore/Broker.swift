@@ -14,7 +14,9 @@ package import NIOCore
 /// - `advance` at `nextWakeUp`;
 /// - after each of them `takeOutputs`, and then it writes.
 package struct Broker: Sendable {
-    package let limits: BrokerLimits
+    /// May change while clients are connected: what exists keeps the terms it was told.
+    package var limits: BrokerLimits
+    var admission = Admission()
     var connections: Slab<Connection>
     var sessions: Slab<Session>
     var sessionOfClient: [ClientIdentifier: Int] = [:]
@@ -54,8 +56,23 @@ package struct Broker: Sendable {
 
     // MARK: Inputs from the driver
 
-    /// A network connection was accepted.
-    package mutating func open(_ origin: ConnectionOrigin, now: Timestamp) -> ConnectionIdentifier {
+    /// Whether one more network connection of this address may be accepted. The place belongs to the connection that
+    /// is then opened as admitted, or is given back with `leave`.
+    package mutating func admit(_ address: String) -> Bool {
+        if self.admission.admit(address, limits: self.limits) { return true }
+        self.statistics.connectionsRefused += 1
+        return false
+    }
+
+    package mutating func leave(_ address: String) {
+        self.admission.leave(address)
+    }
+
+    /// A network connection was accepted; `nil` where there is no room for it: the driver closes it.
+    package mutating func open(
+        _ origin: ConnectionOrigin, isAdmitted: Bool = false, now: Timestamp
+    ) -> ConnectionIdentifier? {
+        guard isAdmitted || self.admit(origin.address) else { return nil }
         let index = self.connections.insert(Connection(origin: origin, now: now))
         self.statistics.connectionsOpened += 1
         let generation = self.connections.generation(of: index)
@@ -109,6 +126,7 @@ package struct Broker: Sendable {
             self.report(index, reason)
             self.detach(index, now: now)
         }
+        self.admission.leave(self.connections[index].origin.address)
         self.connections.remove(index)
         if let position = self.listed.firstIndex(of: index) { self.listed.remove(at: position) }
     }

@@ -7,6 +7,9 @@ package struct BrokerLimits: Sendable, Equatable {
     package var session = SessionLimits()
     package var topics = TopicLimits()
     package var calls = CallLimits()
+    /// Network connections in all, and of one address; further ones are closed at once.
+    package var connectionsMax = 10_000
+    package var connectionsPerAddressMax = 1000
     /// Seconds between the opening of a network connection and its CONNECT; then it is closed.
     package var connectTimeoutSeconds: UInt64 = 5
     /// Retained messages, and their bytes in all; beyond, a message is delivered but not kept, with 0x97.

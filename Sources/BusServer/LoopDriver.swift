@@ -13,6 +13,8 @@ final class LoopDriver {
     /// Packets decoded outside the lock, at most `sliceMax` at a time; empty between reads.
     var packets: [Packet] = []
     static let sliceMax = 256
+    /// Of connections that are opened from now on.
+    var limits: SessionLimits
 
     private let broker: SharedBroker
     private let log: EventLog
@@ -23,11 +25,12 @@ final class LoopDriver {
     private var timer: Scheduled<Void>?
     private var timerDue = Timestamp.never
 
-    init(eventLoop: any EventLoop, index: Int, broker: SharedBroker, log: EventLog) {
+    init(eventLoop: any EventLoop, index: Int, broker: SharedBroker, log: EventLog, limits: SessionLimits) {
         self.eventLoop = eventLoop
         self.index = index
         self.broker = broker
         self.log = log
+        self.limits = limits
         self.packets.reserveCapacity(Self.sliceMax)
     }
 
@@ -37,9 +40,19 @@ final class LoopDriver {
 
     // MARK: Inputs
 
-    func open(_ handler: ConnectionHandler, remoteAddress: String) -> ConnectionIdentifier {
-        let origin = ConnectionOrigin(remoteAddress: remoteAddress, loop: self.index)
-        let identifier = self.broker.withBroker { $0.open(origin, now: Self.now()) }
+    /// Whether there is room for one more connection of the address; see `Broker.admit`.
+    func admit(_ address: String) -> Bool {
+        self.broker.withBroker { $0.admit(address) }
+    }
+
+    func leave(_ address: String) {
+        self.broker.withBroker { $0.leave(address) }
+    }
+
+    /// `nil` where there is no room: the connection is to be closed.
+    func open(_ handler: ConnectionHandler, _ origin: ConnectionOrigin, isAdmitted: Bool) -> ConnectionIdentifier? {
+        let opened = self.broker.withBroker { $0.open(origin, isAdmitted: isAdmitted, now: Self.now()) }
+        guard let identifier = opened else { return nil }
         while self.handlers.count <= identifier.index { self.handlers.append(nil) }
         self.handlers[identifier.index] = handler
         self.flush()

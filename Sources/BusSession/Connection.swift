@@ -55,12 +55,24 @@ package struct Connection: Sendable {
 
 /// Where a network connection came from, for the log and the limits.
 package struct ConnectionOrigin: Sendable, Equatable {
+    /// `address:port`, as the log says it.
     package var remoteAddress: String
+    /// The address alone, by which connections are counted; empty for sockets in the file system.
+    package var address: String
     /// The event loop that drives the connection.
     package var loop: Int
+    /// The listener that accepted it, as the configuration numbers them.
+    package var listener: Int
+    /// The user that the client's certificate names.
+    package var certificateUser: String?
 
-    package init(remoteAddress: String, loop: Int = 0) {
+    package init(
+        remoteAddress: String, address: String = "", loop: Int = 0, listener: Int = 0, certificateUser: String? = nil
+    ) {
         self.remoteAddress = remoteAddress
+        self.address = address
         self.loop = loop
+        self.listener = listener
+        self.certificateUser = certificateUser
     }
 }

@@ -20,7 +20,9 @@ package final class TestNetwork {
 
     package func open(_ client: ScriptedClient) -> ConnectionIdentifier {
         let origin = ConnectionOrigin(remoteAddress: "test")
-        let identifier = self.broker.open(origin, now: self.now)
+        guard let identifier = self.broker.open(origin, now: self.now) else {
+            preconditionFailure("the test opens more connections than its limits allow")
+        }
         self.clients[identifier] = client
         return identifier
     }

@@ -17,7 +17,7 @@ struct CheckCommand: ParsableCommand {
 
     func run() throws {
         let configuration = try ConfigurationReader.read(self.file)
-        let listeners = configuration.listeners.map { "\($0.host):\($0.port)" }.joined(separator: ", ")
+        let listeners = configuration.listeners.map(\.description).joined(separator: ", ")
         print("\(self.file) is right: listens on \(listeners)")
     }
 }

@@ -14,7 +14,8 @@ struct TidyTests {
         "BusCore": ["BusWire", "BusTopics", "BusContract", "BusSession", "BusCalls", "NIOCore", "HeapModule"],
         "BusTestKit": ["BusCore", "BusSession", "BusWire", "NIOCore"],
         "BusServer": [
-            "BusCore", "BusSession", "BusWire", "BusTopics", "NIOCore", "NIOPosix", "Logging", "ServiceLifecycle",
+            "BusCore", "BusSession", "BusWire", "BusTopics", "NIOCore", "NIOPosix", "NIOTLS", "NIOSSL", "NIOHTTP1",
+            "NIOWebSocket", "X509", "SwiftASN1", "Logging", "ServiceLifecycle", "UnixSignals",
             "Yams", "Synchronization", "Glibc",
         ],
         "BusMosquitto": ["CMosquitto", "Synchronization", "Glibc"],

@@ -2,21 +2,6 @@ package import BusCore
 
 /// Everything that can be configured of a broker, with the defaults that hold without a file.
 package struct ServerConfiguration: Sendable, Equatable {
-    package struct Listener: Sendable, Equatable {
-        package var host: String
-        package var port: Int
-
-        package init(host: String = "127.0.0.1", port: Int = 1883) {
-            self.host = host
-            self.port = port
-        }
-
-        /// Whether only programs on this machine reach the listener.
-        package var isLoopback: Bool {
-            self.host == "localhost" || self.host == "::1" || self.host.hasPrefix("127.")
-        }
-    }
-
     package var listeners = [Listener()]
     /// A listener that others can reach needs authentication, unless this says in as many words that it does not.
     package var allowsInsecure = false

@@ -15,6 +15,10 @@ extension ConfigurationFile {
     }
 
     static let limitKeys: [LimitKey] = [
+        LimitKey(name: "connectionsMax", unit: .count, range: 1...10_000_000) { $0.connectionsMax = $1 },
+        LimitKey(name: "connectionsPerAddressMax", unit: .count, range: 1...10_000_000) {
+            $0.connectionsPerAddressMax = $1
+        },
         LimitKey(name: "connectTimeout", unit: .seconds, range: 1...3600) { $0.connectTimeoutSeconds = UInt64($1) },
         LimitKey(name: "keepAliveMax", unit: .seconds, range: 0...65_535) {
             $0.session.keepAliveSecondsMax = UInt16($1)

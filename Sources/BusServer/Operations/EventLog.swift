@@ -11,6 +11,11 @@ struct EventLog: Sendable {
         self.logger = logger
     }
 
+    /// A connection that ended before the broker heard of it.
+    func refused(address: String, _ reason: String) {
+        self.logger.info("connection refused", metadata: ["address": "\(address)", "reason": "\(reason)"])
+    }
+
     func write(_ event: BrokerEvent) {
         switch event {
         case .connected(let client, let version, let origin, let isResumed):
@@ -18,7 +23,7 @@ struct EventLog: Sendable {
                 "client connected",
                 metadata: [
                     "client": "\(client)", "protocol": "\(version)", "address": "\(origin.remoteAddress)",
-                    "session": isResumed ? "resumed" : "new",
+                    "session": isResumed ? "resumed" : "new", "user": "\(origin.certificateUser ?? "-")",
                 ])
         case .disconnected(let client, let reason):
             self.logger.info("client disconnected", metadata: ["client": "\(client)", "reason": "\(reason.label)"])

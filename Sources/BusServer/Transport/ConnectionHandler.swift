@@ -11,6 +11,9 @@ final class ConnectionHandler: ChannelInboundHandler {
     private let driver: LoopDriver
     private var reader: PacketReader
     private var context: ChannelHandlerContext?
+    /// What lies before MQTT on this connection; `nil` on a plain socket, and once it is open.
+    private var opening: Opening?
+    private let listener: Int
     private(set) var identifier: ConnectionIdentifier?
     /// After the last word to the client its input is read and thrown away, so that the word is not lost to a reset.
     private var isClosing = false
@@ -20,14 +23,17 @@ final class ConnectionHandler: ChannelInboundHandler {
     /// How long a client may take to close its side after our last word.
     private static let lingering = TimeAmount.seconds(2)
 
-    init(driver: LoopDriver, limits: SessionLimits) {
+    /// - Parameter opening: `nil` on a socket that speaks MQTT from its first byte.
+    init(driver: LoopDriver, limits: SessionLimits, listener: Int, opening: Opening? = nil) {
         self.driver = driver
         self.reader = PacketReader(limits: limits)
+        self.listener = listener
+        self.opening = opening
     }
 
     func handlerAdded(context: ChannelHandlerContext) {
         self.context = context
-        if context.channel.isActive { self.open(context) }
+        if context.channel.isActive, self.opening?.isWaiting != true { self.open(context) }
     }
 
     func handlerRemoved(context: ChannelHandlerContext) {
@@ -35,14 +41,31 @@ final class ConnectionHandler: ChannelInboundHandler {
     }
 
     func channelActive(context: ChannelHandlerContext) {
-        self.open(context)
+        if self.opening?.isWaiting != true { self.open(context) }
         context.fireChannelActive()
+    }
+
+    func userInboundEventTriggered(context: ChannelHandlerContext, event: Any) {
+        if let opening = self.opening {
+            opening.heard(event, on: context)
+            if !opening.isWaiting { self.open(context) }
+        }
+        context.fireUserInboundEventTriggered(event)
     }
 
     private func open(_ context: ChannelHandlerContext) {
         guard self.identifier == nil else { return }
-        let address = context.remoteAddress.map { "\($0.ipAddress ?? "local"):\($0.port ?? 0)" } ?? "unknown"
-        self.identifier = self.driver.open(self, remoteAddress: address)
+        if let opening = self.opening {
+            self.identifier = self.driver.open(self, opening.opened(), isAdmitted: true)
+            self.opening = nil
+        } else {
+            let address = context.remoteAddress?.ipAddress ?? ""
+            let text = address.isEmpty ? "local" : "\(address):\(context.remoteAddress?.port ?? 0)"
+            let origin = ConnectionOrigin(
+                remoteAddress: text, address: address, loop: self.driver.index, listener: self.listener)
+            self.identifier = self.driver.open(self, origin, isAdmitted: false)
+        }
+        if self.identifier == nil { context.close(promise: nil) }
     }
 
     func channelRead(context: ChannelHandlerContext, data: NIOAny) {
