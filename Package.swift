@@ -63,8 +63,9 @@ let package = Package(
         room("BusTopics"),
         room("BusContract", ["BusTopics"]),
         room("BusSession", ["BusWire", "BusTopics", nioCore, deque]),
+        room("BusAccess", ["BusTopics", "BusContract"]),
         room("BusCalls", ["BusContract", "BusTopics", deque, heap]),
-        room("BusCore", ["BusWire", "BusTopics", "BusContract", "BusSession", "BusCalls", nioCore, heap]),
+        room("BusCore", ["BusWire", "BusTopics", "BusContract", "BusAccess", "BusSession", "BusCalls", nioCore, heap]),
 
         // Drivers.
         room(

@@ -1,3 +1,4 @@
+import BusAccess
 import BusSession
 import BusTopics
 import BusWire
@@ -10,10 +11,18 @@ extension Broker {
             self.end(index, refusal, now: now)
             return
         }
+        self.authenticate(connect, on: index, now: now)
+    }
+
+    /// The client is who it says: its session begins or goes on.
+    mutating func accept(_ connect: Connect, as login: Login, on index: Int, now: Timestamp) {
         let assigned = connect.clientIdentifier.isEmpty ? self.makeClientIdentifier() : nil
         let client = assigned ?? connect.clientIdentifier
         let (session, isResumed) = self.openSession(of: client, for: connect, now: now)
+        let identity = Identity(user: login.user, clientIdentifier: client, groups: login.groups)
+        self.setStanding(Standing(identity: identity, rights: self.policy.rights(of: identity)), of: session)
         self.adopt(connect, session: session, on: index, now: now)
+        self.arm(.loginExpiry, connection: index, due: login.expiresAt)
         self.send(
             .connAck(self.acceptance(of: connect, session: session, isResumed: isResumed, assigned: assigned)),
             on: index)
@@ -85,6 +94,8 @@ extension Broker {
         self.connections[index].phase = .connected
         self.connections[index].session = session
         self.connections[index].aliases = InboundTopicAliases(maximum: limits.topicAliasMaximumIn)
+        let aliases = min(properties.topicAliasMaximum ?? 0, limits.topicAliasMaximumOut)
+        if aliases > 0 { self.connections[index].outboundAliases = OutboundTopicAliases(maximum: Int(aliases)) }
         if let maximum = properties.maximumPacketSize {
             self.connections[index].maximumPacketSize = Int(maximum)
         }

@@ -1,3 +1,4 @@
+import BusAccess
 import BusSession
 import BusTopics
 import BusWire
@@ -61,9 +62,9 @@ extension Broker {
         var emission = Emission(publish, publisher: publisher, isFanOut: route.recipients.count > 1, now: now)
         var code = ReasonCode.success
         if publish.isRetained {
-            let client = publisher.map { self.sessions[$0].clientIdentifier }
             let message = RetainedMessage(
-                publish: emission.stored(), expiresAt: emission.expiresAt, publisher: client ?? "")
+                publish: emission.stored(), expiresAt: emission.expiresAt,
+                publisher: publisher.map { self.standings[$0].identity })
             if !self.retained.store(message, limits: self.limits) { code = .quotaExceeded }
         }
         if emission.isFanOut { self.scratch.clear() }
@@ -101,7 +102,7 @@ extension Broker {
         }
         let version = self.connections[index].version
         let isPlain = !isRetained && recipient.identifiers.isEmpty
-        if emission.isFanOut, isPlain, self.connections[index].maximumPacketSize == .max {
+        if emission.isFanOut, isPlain, self.connections[index].takesPlainPackets {
             let packet = self.scratch.packet(of: emission.publish, version: version)
             self.list(index)
             self.connections[index].outbound.writeImmutableBuffer(packet)
@@ -173,7 +174,11 @@ extension Broker {
             return false
         }
         self.list(index)
-        publish.write(delivery, version: version, into: &self.connections[index].outbound)
+        if self.connections[index].outboundAliases == nil {
+            publish.write(delivery, version: version, into: &self.connections[index].outbound)
+        } else {
+            self.connections[index].writeWithAlias(publish, delivery)
+        }
         self.statistics.publishSent += 1
         return true
     }
@@ -189,7 +194,7 @@ extension Broker {
         var chosen: (rank: Int, offset: Int)?
         for step in 0..<members.count {
             let offset = (turn + step) % members.count
-            let rank = self.readiness(of: members[offset], qos: emission.publish.qos)
+            let rank = self.readiness(of: members[offset], for: emission.publish)
             if rank > chosen?.rank ?? 0 { chosen = (rank, offset) }
             if rank == 3 { break }
         }
@@ -208,9 +213,10 @@ extension Broker {
     }
 
     /// 3: can take it now; 2: online; 1: offline, but the message may wait for it; 0: not at all.
-    private func readiness(of member: SubscriptionTree.Entry, qos: QoS) -> Int {
+    private func readiness(of member: SubscriptionTree.Entry, for publish: Publish) -> Int {
         let session = Int(member.subscriber.rawValue)
-        let effective = min(qos, SubscriptionOptions(rawValue: member.options).maximumQoS)
+        if self.restricts, !self.standings[session].rights.mayReceive(publish.topic) { return 0 }
+        let effective = min(publish.qos, SubscriptionOptions(rawValue: member.options).maximumQoS)
         guard let index = self.sessions[session].connection else { return effective == .atMostOnce ? 0 : 1 }
         guard self.connections[index].canWrite(within: self.limits.session) else { return 2 }
         return effective == .atMostOnce || self.sessions[session].window.hasRoom ? 3 : 2

@@ -1,3 +1,4 @@
+import BusAccess
 import BusCalls
 import BusSession
 import BusWire
@@ -41,13 +42,20 @@ extension Broker {
         switch self.connections[index].phase {
         case .connected where self.connections[index].isSpeakingV5:
             self.send(.disconnect(Disconnect(reasonCode: code, properties: properties)), on: index)
-        case .awaitingConnect where self.connections[index].isSpeakingV5 || code == .unsupportedProtocolVersion:
+        case .awaitingConnect, .authenticating:
+            self.refuse(index, code, properties)
+        case .connected, .closing:
+            break
+        }
+    }
+
+    /// The CONNACK that lets nobody in, as far as the client's version has a word for it.
+    private mutating func refuse(_ index: Int, _ code: ReasonCode, _ properties: Properties) {
+        if self.connections[index].isSpeakingV5 || code == .unsupportedProtocolVersion {
             self.connections[index].version = .v5
             self.send(.connAck(ConnAck(sessionPresent: false, reasonCode: code, properties: properties)), on: index)
-        case .awaitingConnect where Self.codesOfOldConnAck.contains(code):
+        } else if Self.codesOfOldConnAck.contains(code) {
             self.send(.connAck(ConnAck(sessionPresent: false, reasonCode: code, properties: [])), on: index)
-        case .awaitingConnect, .connected, .closing:
-            break
         }
     }
 
@@ -117,6 +125,11 @@ extension Broker {
         guard let will = self.sessions[session].will else { return }
         self.sessions[session].will = nil
         self.sessions[session].willDueAt = .never
+        // The right counts that the client has now, not the one it had when it left the will (S06).
+        guard self.standings[session].rights.mayPublish(will.topic) else {
+            self.statistics.deniedPublishes += 1
+            return
+        }
         let publish = Publish(
             topic: will.topic, qos: will.qos, isRetained: will.isRetained,
             properties: will.properties.removing { $0 == .willDelayInterval }, payload: will.payload)

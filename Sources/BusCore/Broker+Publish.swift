@@ -1,3 +1,4 @@
+import BusAccess
 import BusCalls
 import BusContract
 import BusSession
@@ -55,6 +56,9 @@ extension Broker {
     private mutating func accept(
         _ publish: Publish, along route: Route, from session: Int, now: Timestamp
     ) -> ReasonCode {
+        guard self.mayPublish(session, along: route) else {
+            return self.deny(publish, along: route, from: session, now: now)
+        }
         switch route.kind {
         case .plain:
             if self.calls.hasInstances, self.calls.hasRunningCalls(ClientHandle(rawValue: UInt32(session))),
@@ -68,6 +72,30 @@ extension Broker {
         case .request, .async, .cancel, .reply, .catalog, .instance:
             return self.acceptCall(publish, along: route, from: session, now: now)
         }
+    }
+
+    /// Refuses a message that its sender has no right to; a caller hears of it as the answer to its call too.
+    private mutating func deny(
+        _ publish: Publish, along route: Route, from session: Int, now: Timestamp
+    ) -> ReasonCode {
+        // The one right that needs no rule: an instance answers the call that it was given.
+        if case .plain = route.kind, self.calls.hasRunningCalls(ClientHandle(rawValue: UInt32(session))),
+            let code = self.acceptPlainReply(publish, along: route, from: session, now: now)
+        {
+            return code
+        }
+        self.statistics.deniedPublishes += 1
+        switch route.kind {
+        case .request(let name, let levels), .async(let name, let levels):
+            self.failDenied(publish, of: name, levels, from: session, now: now)
+        case .plain, .cancel, .reply, .catalog, .instance, .reserved, .forbidden:
+            break
+        }
+        self.events.append(
+            .denied(
+                client: self.sessions[session].clientIdentifier, action: "publish",
+                topic: String(topic: route.topic)))
+        return .notAuthorized
     }
 
     private mutating func acknowledge(_ publish: Publish, _ code: ReasonCode, on index: Int) {
@@ -92,11 +120,14 @@ extension Broker {
     ///
     /// - Throws: `TopicError` where the topic is not a valid topic name.
     func cachedRoute(for publish: Publish) -> Route? {
-        let generation = self.subscriptions.generation
+        let generation = self.routeGeneration
         return unsafe publish.withTopicBytes { topic in
             unsafe self.routes.find(topic, generation: generation)
         }
     }
+
+    /// Rises with every change of the subscriptions and of the access rules.
+    var routeGeneration: UInt64 { self.subscriptions.generation &+ self.policyGeneration }
 
     mutating func route(for publish: Publish) throws(TopicError) -> Route {
         if let known = self.cachedRoute(for: publish) { return known }
@@ -115,7 +146,8 @@ extension Broker {
             return unsafe [UInt8](topic)
         }
         let kind = self.kind(ofTopic: publish.topic)
-        let generation = self.subscriptions.generation
+        let generation = self.routeGeneration
+        self.removeBarred(from: &matches, topic: publish.topic)
         switch kind {
         case .request:
             // Instances get calls, not copies; every shared subscription that matches a request serves it.
@@ -123,6 +155,7 @@ extension Broker {
                 SubscriptionOptions(rawValue: entry.options).isInstance
             }
             let members = matches.groups.flatMap { self.subscriptions.members(of: $0) }
+                .filter { self.mayServe($0, kind) }
             let servers = Route.merge(matches.entries.filter(isInstance) + members)
             return Route(
                 topic: topic, generation: generation, kind: kind,
@@ -139,6 +172,20 @@ extension Broker {
                 topic: topic, generation: generation, kind: kind, recipients: Route.merge(matches.entries),
                 groups: matches.groups)
         }
+    }
+
+    /// Takes those out who may not read the topic, whatever they have subscribed to.
+    private func removeBarred(from matches: inout SubscriptionTree.Matches, topic: String) {
+        guard self.restricts else { return }
+        matches.entries.removeAll { entry in
+            let options = SubscriptionOptions(rawValue: entry.options)
+            return !options.isInstance && !self.standings[Int(entry.subscriber.rawValue)].rights.mayReceive(topic)
+        }
+    }
+
+    private func mayServe(_ member: SubscriptionTree.Entry, _ kind: Route.Kind) -> Bool {
+        guard self.restricts, case .request(let name, _) = kind else { return true }
+        return self.standings[Int(member.subscriber.rawValue)].rights.mayServe(name)
     }
 
     private mutating func kind(ofTopic topic: String) -> Route.Kind {

@@ -1,5 +1,6 @@
 import BusCalls
 package import BusSession
+import BusWire
 
 extension Broker {
     /// When `advance` wants to be called next, `.never` while nothing waits.
@@ -13,7 +14,7 @@ extension Broker {
     package mutating func advance(to now: Timestamp) {
         while let entry = self.timers.popDue(at: now) {
             switch entry.kind {
-            case .connectTimeout, .keepAlive: self.connectionTimer(entry, now: now)
+            case .connectTimeout, .keepAlive, .loginExpiry: self.connectionTimer(entry, now: now)
             case .sessionExpiry, .willDelay: self.sessionTimer(entry, now: now)
             }
         }
@@ -40,9 +41,16 @@ extension Broker {
             } else {
                 self.armKeepAlive(entry.index, since: connection.lastReceived)
             }
+        case (.loginExpiry, .connected):
+            self.end(entry.index, .violation(.notAuthorized, "what the client showed at login has expired"), now: now)
         default:
             break
         }
+    }
+
+    mutating func arm(_ kind: TimerQueue.Kind, connection index: Int, due: Timestamp) {
+        let generation = self.connections.generation(of: index)
+        self.timers.arm(TimerQueue.Entry(due: due, kind: kind, index: index, generation: generation))
     }
 
     private mutating func sessionTimer(_ entry: TimerQueue.Entry, now: Timestamp) {

@@ -1,3 +1,4 @@
+import BusAccess
 import BusCalls
 package import BusSession
 import BusTopics
@@ -31,6 +32,16 @@ package struct Broker: Sendable {
     var callEffects: [CallTable.Effect] = []
     var spareCallEffects: [CallTable.Effect] = []
     var timers = TimerQueue()
+    /// Whether the driver is asked who a client is; without, everyone is let in and no name counts.
+    package var authenticates = false
+    var pendingConnects: [Int: PendingConnect] = [:]
+    var authenticationRequests: [AuthenticationRequest] = []
+    var policy = AccessPolicy.open
+    /// Whether there are rules at all.
+    var restricts = false
+    var policyGeneration: UInt64 = 0
+    /// Who is behind each session, by the session's place.
+    var standings: [Standing] = []
     /// Connections with something to flush or to close.
     var listed: [Int] = []
     var starved: [Int] = []
@@ -121,6 +132,7 @@ package struct Broker: Sendable {
     package mutating func close(_ identifier: ConnectionIdentifier, now: Timestamp) {
         guard self.isOpen(identifier) else { return }
         let index = identifier.index
+        self.pendingConnects[index] = nil
         if self.connections[index].phase != .closing {
             let reason: DisconnectReason = .connectionLost
             self.report(index, reason)

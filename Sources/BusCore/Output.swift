@@ -24,6 +24,8 @@ package enum BrokerEvent: Sendable, Equatable {
     /// A connection ended before it had a client.
     case refused(origin: ConnectionOrigin, reason: DisconnectReason)
     case sessionEnded(client: String)
+    /// The access rules did not allow it.
+    case denied(client: String, action: String, topic: String)
     /// An event of the function platform: `kind` is that of `fc/_evt/<kind>`.
     case call(kind: String, function: String, detail: String)
 }

@@ -12,6 +12,9 @@ package struct Statistics: Sendable, Equatable {
     package var droppedExpired = 0
     /// Messages above the client's Maximum Packet Size.
     package var droppedTooLarge = 0
+    /// Messages and subscriptions that the access rules do not allow.
+    package var deniedPublishes = 0
+    package var deniedSubscriptions = 0
     package var connectionsOpened = 0
     package var connectionsRefused = 0
     /// Acknowledgements for identifiers that are not under way: late ones after a takeover, or a client's mistake.

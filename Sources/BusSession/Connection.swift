@@ -6,11 +6,12 @@ package import NIOCore
 /// | phase             | accepts                       | becomes                                   |
 /// |-------------------|-------------------------------|-------------------------------------------|
 /// | `awaitingConnect` | CONNECT only ([MQTT-3.1.0-1]) | `connected`, or `closing` when refused    |
+/// | `authenticating`  | all but CONNECT, kept for later | `connected`, or `closing` when refused  |
 /// | `connected`       | all but CONNECT               | `closing`                                 |
 /// | `closing`         | nothing: input is ignored     | gone when the driver reports the close    |
 package struct Connection: Sendable {
     package enum Phase: Sendable {
-        case awaitingConnect, connected, closing
+        case awaitingConnect, authenticating, connected, closing
     }
 
     package var phase = Phase.awaitingConnect
@@ -35,6 +36,8 @@ package struct Connection: Sendable {
     /// Request Problem Information: reason strings and user properties only where it is set ([MQTT-3.1.2-29]).
     package var wantsProblemInformation = true
     package var aliases: InboundTopicAliases
+    /// `nil` for a client that takes no aliases, as most do.
+    package var outboundAliases: OutboundTopicAliases?
     /// A DISCONNECT with reason 0x00 removes the will ([MQTT-3.14.4-3]).
     package var isWillCancelled = false
     package let origin: ConnectionOrigin
@@ -50,6 +53,28 @@ package struct Connection: Sendable {
     /// Whether QoS 0 messages and the queue may be written now.
     package func canWrite(within limits: SessionLimits) -> Bool {
         !self.isCongested && self.outbound.readableBytes < limits.outboundBytesMax
+    }
+}
+
+extension Connection {
+    /// Whether every client of its version would get the same packet of QoS 0.
+    package var takesPlainPackets: Bool { self.maximumPacketSize == .max && self.outboundAliases == nil }
+
+    /// Writes a PUBLISH with the alias of its topic, if it has or gets one. The alias makes the first packet of a topic
+    /// three bytes longer, within the limit that was checked or the topic goes in full.
+    package mutating func writeWithAlias(_ publish: Publish, _ delivery: PublishDelivery) {
+        var delivery = delivery
+        let topic = publish.topic
+        if let (alias, isKnown) = self.outboundAliases?.find(topic) {
+            delivery.topicAlias = alias
+            delivery.omitsTopic = isKnown
+            let fits =
+                isKnown || self.maximumPacketSize == .max
+                || publish.encodedByteCount(delivery, version: self.version) <= self.maximumPacketSize
+            if !fits { delivery.topicAlias = nil }
+            if fits, !isKnown { self.outboundAliases?.set(alias, for: topic) }
+        }
+        publish.write(delivery, version: self.version, into: &self.outbound)
     }
 }
 

@@ -9,6 +9,8 @@ package struct SessionLimits: Sendable, Equatable {
     package var queue = MessageQueue.Limits()
     /// Topic aliases a client may set; announced in CONNACK, 0x94 beyond.
     package var topicAliasMaximumIn: UInt16 = 16
+    /// Topic aliases set towards a client, if it takes that many.
+    package var topicAliasMaximumOut: UInt16 = 16
     /// Longest session expiry in seconds; a longer wish is lowered and the CONNACK says so. 7 days.
     package var sessionExpirySecondsMax: UInt32 = 7 * 24 * 3600
     /// Longest keep alive in seconds; a longer one (or none) is overridden by Server Keep Alive in MQTT 5 and capped

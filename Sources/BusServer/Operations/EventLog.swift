@@ -32,6 +32,9 @@ struct EventLog: Sendable {
                 "connection refused", metadata: ["address": "\(origin.remoteAddress)", "reason": "\(reason.label)"])
         case .sessionEnded(let client):
             self.logger.debug("session ended", metadata: ["client": "\(client)"])
+        case .denied(let client, let action, let topic):
+            self.logger.notice(
+                "not allowed", metadata: ["client": "\(client)", "action": "\(action)", "topic": "\(topic)"])
         case .call(let kind, let function, let detail):
             self.logger.info("call \(kind)", metadata: ["function": "\(function)", "detail": "\(detail)"])
         }
