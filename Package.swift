@@ -53,12 +53,14 @@ let package = Package(
         room("BusWire", [nioCore]),
         room("BusTopics"),
         room("BusContract", ["BusTopics"]),
+        room("BusAccess", ["BusContract", "BusTopics"]),
         room("BusSession", ["BusWire", "BusTopics", nioCore, deque]),
         room("BusCalls", ["BusContract", "BusTopics", deque, heap]),
         room("BusCore", ["BusWire", "BusTopics", "BusContract", "BusSession", "BusCalls", nioCore, heap]),
 
         // Drivers.
-        room("BusServer", ["BusCore", "BusSession", "BusWire", nioCore, nioPosix, logging, lifecycle, yams]),
+        room(
+            "BusServer", ["BusAccess", "BusCore", "BusSession", "BusWire", nioCore, nioPosix, logging, lifecycle, yams]),
         .systemLibrary(name: "CMosquitto", pkgConfig: "libmosquitto", providers: [.apt(["libmosquitto-dev"])]),
         room("BusMosquitto", ["CMosquitto"]),
         room("FunctionBus", ["BusMosquitto", "BusContract", "BusTopics"]),
@@ -76,9 +78,10 @@ let package = Package(
         tests("BusWireTests", ["BusWire", nioCore]),
         tests("BusTopicsTests", ["BusTopics"]),
         tests("BusContractTests", ["BusContract", "BusTopics"]),
+        tests("BusAccessTests", ["BusAccess", "BusContract", "BusTopics"]),
         tests("BusCallsTests", ["BusCalls", "BusContract", "BusTopics", deque]),
         tests("BusCoreTests", ["BusTestKit", "BusCore", "BusSession", "BusWire", nioCore]),
-        tests("BusServerTests", ["BusServer", "BusCore", "BusSession"]),
+        tests("BusServerTests", ["BusServer", "BusAccess", "BusCore", "BusSession"]),
         tests("FunctionHostTests", ["FunctionHost", subprocess, logging]),
         tests("HouseTests", []),
         .testTarget(
