@@ -62,8 +62,8 @@ let package = Package(
         room("BusWire", [nioCore]),
         room("BusTopics"),
         room("BusContract", ["BusTopics"]),
+        room("BusAccess", ["BusContract", "BusTopics"]),
         room("BusSession", ["BusWire", "BusTopics", nioCore, deque]),
-        room("BusAccess", ["BusTopics", "BusContract"]),
         room("BusCalls", ["BusContract", "BusTopics", deque, heap]),
         room("BusCore", ["BusWire", "BusTopics", "BusContract", "BusAccess", "BusSession", "BusCalls", nioCore, heap]),
 
@@ -71,7 +71,8 @@ let package = Package(
         room(
             "BusServer",
             [
-                "BusCore", "BusSession", "BusWire", nioCore, nioPosix, nioTLS, nioSSL, nioHTTP, nioWebSocket, x509,
+                "BusAccess", "BusCore", "BusSession", "BusWire", nioCore, nioPosix, nioTLS, nioSSL, nioHTTP,
+                nioWebSocket, x509,
                 asn1, logging, lifecycle, signals, yams,
             ]),
         .systemLibrary(name: "CMosquitto", pkgConfig: "libmosquitto", providers: [.apt(["libmosquitto-dev"])]),
@@ -91,9 +92,10 @@ let package = Package(
         tests("BusWireTests", ["BusWire", nioCore]),
         tests("BusTopicsTests", ["BusTopics"]),
         tests("BusContractTests", ["BusContract", "BusTopics"]),
+        tests("BusAccessTests", ["BusAccess", "BusContract", "BusTopics"]),
         tests("BusCallsTests", ["BusCalls", "BusContract", "BusTopics", deque]),
-        tests("BusCoreTests", ["BusTestKit", "BusCore", "BusSession", "BusWire", nioCore]),
-        tests("BusServerTests", ["BusServer", "BusCore", "BusSession", nioCore]),
+        tests("BusCoreTests", ["BusTestKit", "BusAccess", "BusCore", "BusSession", "BusWire", nioCore]),
+        tests("BusServerTests", ["BusServer", "BusAccess", "BusCore", "BusSession", nioCore]),
         tests("FunctionHostTests", ["FunctionHost", subprocess, logging]),
         tests("HouseTests", []),
         .testTarget(
