@@ -88,7 +88,7 @@ let package = Package(
             swiftSettings: houseRules),
 
         // For the tests.
-        room("BusTestKit", ["BusCore", "BusSession", "BusWire", nioCore]),
+        room("BusTestKit", ["BusAccess", "BusCore", "BusSession", "BusWire", nioCore]),
         tests("BusWireTests", ["BusWire", nioCore]),
         tests("BusTopicsTests", ["BusTopics"]),
         tests("BusContractTests", ["BusContract", "BusTopics"]),
