@@ -271,6 +271,8 @@ struct MosquittoNarrowerTests {
         let rights = try self.rights("user u\ntopic write fc/#\ntopic deny fc/EdgeFC/+/async/#\n")
         #expect(try !rights.mayCall("EdgeFC/hello") && rights.mayCall("Else/hello"))
         #expect(!rights.mayPublish("fc/EdgeFC/hello/async") && !rights.mayPublish("fc/EdgeFC/hello/async/k/1"))
+        let uncancelled = try self.rights("user u\ntopic write fc/#\ntopic deny fc/EdgeFC/+/cancel/#\n")
+        #expect(try !uncancelled.mayCall("EdgeFC/hello") && uncancelled.mayCall("Else/hello"))
     }
 
     @Test("Part of the requests is no right to serve")
