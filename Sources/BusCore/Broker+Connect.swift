@@ -16,6 +16,10 @@ extension Broker {
 
     /// The client is who it says: its session begins or goes on.
     mutating func accept(_ connect: Connect, as login: Login, on index: Int, now: Timestamp) {
+        if let refusal = self.refusal(of: login, connect) {
+            self.end(index, refusal, now: now)
+            return
+        }
         let assigned = connect.clientIdentifier.isEmpty ? self.makeClientIdentifier() : nil
         let client = assigned ?? connect.clientIdentifier
         let (session, isResumed) = self.openSession(of: client, for: connect, now: now)
@@ -33,6 +37,19 @@ extension Broker {
         guard isResumed else { return }
         self.instanceReturned(session, now: now)
         self.drain(session, now: now)
+    }
+
+    /// Why there is no room for a client that is who it says, `nil` when there is.
+    private func refusal(of login: Login, _ connect: Connect) -> DisconnectReason? {
+        if self.pressure >= .refusesClients { return .noRoom(connect.version, "memory runs short") }
+        if let user = login.user, self.connectionsOfUser[user, default: 0] >= self.limits.connectionsPerUserMax {
+            return .noRoom(connect.version, "the user has too many connections")
+        }
+        let isNew = self.sessionOfClient[ClientIdentifier(connect.clientIdentifier)] == nil
+        if isNew, self.sessions.count >= self.limits.sessionsMax {
+            return .noRoom(connect.version, "there are too many sessions")
+        }
+        return nil
     }
 
     /// Why a CONNECT cannot be accepted, `nil` when it can.
@@ -100,6 +117,8 @@ extension Broker {
             self.connections[index].maximumPacketSize = Int(maximum)
         }
         self.sessions[session].connection = index
+        self.statistics.clientsConnected += 1
+        if let user = self.standings[session].identity.user { self.connectionsOfUser[user, default: 0] += 1 }
         self.sessions[session].will = connect.will
         self.sessions[session].expirySeconds = min(Self.wishedExpiry(connect), limits.sessionExpirySecondsMax)
         self.sessions[session].inbound.receiveMaximum =

@@ -28,7 +28,7 @@ struct TidyTests {
             "Glibc",
         ],
         "FunctionHost": [
-            "FunctionBus", "Subprocess", "System", "SystemPackage", "Logging", "Yams", "Foundation",
+            "FunctionBus", "BusContract", "Subprocess", "System", "SystemPackage", "Logging", "Yams", "Foundation",
             "FoundationEssentials", "Synchronization", "Glibc",
         ],
         "BusBench": [
