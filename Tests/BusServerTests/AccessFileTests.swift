@@ -174,4 +174,17 @@ struct AccessExampleTests {
             #expect(!Self.rights(policy, nil).mayReceive("rooms/a"))
         }
     }
+
+    @Test("Cut off anywhere, acl.yaml is read or refused by name, and gives no right to the anonymous")
+    func cutOff() throws {
+        let bytes = Array(try Self.text("acl.yaml").utf8)
+        for end in stride(from: 0, to: bytes.count, by: 11) {
+            do {
+                let policy = try AccessFile(name: "acl.yaml").read(String(decoding: bytes[..<end], as: UTF8.self))
+                #expect(!Self.rights(policy, nil).mayPublish("devices/lamp/on"))
+            } catch {
+                #expect("\(error)".hasPrefix("acl.yaml:"))
+            }
+        }
+    }
 }
