@@ -10,7 +10,7 @@ RELEASE := .build/release/fcbus
 DEBUG := .build/debug/fcbus
 PYTHON_PACKAGES := .build/python
 
-BUILD_PACKAGES := libmosquitto-dev pkg-config python3 mosquitto-clients
+BUILD_PACKAGES := libmosquitto-dev libsqlite3-dev pkg-config python3 mosquitto-clients
 TEST_PACKAGES := $(BUILD_PACKAGES) mosquitto python3-pip
 
 .PHONY: help run test build bench install lint packages test-packages clean

@@ -58,6 +58,8 @@ let package = Package(
         room("BusCore", ["BusWire", "BusTopics", "BusContract", "BusSession", "BusCalls", nioCore, heap]),
 
         // Drivers.
+        .systemLibrary(name: "CSQLite", pkgConfig: "sqlite3", providers: [.apt(["libsqlite3-dev"])]),
+        room("BusStore", ["BusCore", "CSQLite"]),
         room("BusServer", ["BusCore", "BusSession", "BusWire", nioCore, nioPosix, logging, lifecycle, yams]),
         .systemLibrary(name: "CMosquitto", pkgConfig: "libmosquitto", providers: [.apt(["libmosquitto-dev"])]),
         room("BusMosquitto", ["CMosquitto"]),
@@ -73,12 +75,17 @@ let package = Package(
 
         // For the tests.
         room("BusTestKit", ["BusCore", "BusSession", "BusWire", nioCore]),
+        .executableTarget(
+            name: "StoreProbe", dependencies: ["BusStore", "BusCore", "BusTestKit"], swiftSettings: houseRules),
         tests("BusWireTests", ["BusWire", nioCore]),
         tests("BusTopicsTests", ["BusTopics"]),
         tests("BusContractTests", ["BusContract", "BusTopics"]),
         tests("BusCallsTests", ["BusCalls", "BusContract", "BusTopics", deque]),
         tests("BusCoreTests", ["BusTestKit", "BusCore", "BusSession", "BusWire", nioCore]),
         tests("BusServerTests", ["BusServer", "BusCore", "BusSession"]),
+        .testTarget(
+            name: "BusStoreTests", dependencies: ["BusStore", "BusCore", "CSQLite", "BusTestKit", "StoreProbe"],
+            exclude: ["Golden"], swiftSettings: testRules),
         tests("FunctionHostTests", ["FunctionHost", subprocess, logging]),
         tests("HouseTests", []),
         .testTarget(

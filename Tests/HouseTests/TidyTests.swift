@@ -12,6 +12,8 @@ struct TidyTests {
         "BusSession": ["BusWire", "BusTopics", "NIOCore", "DequeModule"],
         "BusCalls": ["BusContract", "BusTopics", "DequeModule", "HeapModule"],
         "BusCore": ["BusWire", "BusTopics", "BusContract", "BusSession", "BusCalls", "NIOCore", "HeapModule"],
+        "BusStore": ["BusCore", "CSQLite", "Synchronization", "Glibc"],
+        "StoreProbe": ["BusStore", "BusCore", "BusTestKit", "Synchronization", "Glibc"],
         "BusTestKit": ["BusCore", "BusSession", "BusWire", "NIOCore"],
         "BusServer": [
             "BusCore", "BusSession", "BusWire", "BusTopics", "NIOCore", "NIOPosix", "Logging", "ServiceLifecycle",
