@@ -45,3 +45,20 @@ package enum StoreChange: Sendable, Equatable {
         }
     }
 }
+
+extension StoreChange {
+    /// The change that stores a record.
+    package init(_ record: StoredRecord) {
+        switch record {
+        case .session(let session): self = .saveSession(session)
+        case .subscription(let session, let subscription): self = .saveSubscription(session: session, subscription)
+        case .message(let number, let message): self = .saveMessage(number: number, message)
+        case .delivery(let session, let delivery): self = .saveDelivery(session: session, delivery)
+        case .received(let session, let identifier):
+            self = .saveReceived(session: session, packetIdentifier: identifier)
+        case .retained(let topic, let message, let publisher):
+            self = .saveRetained(topic: topic, message, publisher: publisher)
+        case .task(let task): self = .saveTask(task)
+        }
+    }
+}

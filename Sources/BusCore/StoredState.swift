@@ -35,17 +35,7 @@ package struct StoredState: Sendable, Equatable {
 
     /// Takes in what a store gave back.
     package mutating func add(_ record: StoredRecord) {
-        switch record {
-        case .session(let session): self.apply(.saveSession(session))
-        case .subscription(let session, let subscription): self.apply(.saveSubscription(session: session, subscription))
-        case .message(let number, let message): self.apply(.saveMessage(number: number, message))
-        case .delivery(let session, let delivery): self.apply(.saveDelivery(session: session, delivery))
-        case .received(let session, let identifier):
-            self.apply(.saveReceived(session: session, packetIdentifier: identifier))
-        case .retained(let topic, let message, let publisher):
-            self.apply(.saveRetained(topic: topic, message, publisher: publisher))
-        case .task(let task): self.apply(.saveTask(task))
-        }
+        self.apply(StoreChange(record))
     }
 
     /// Takes in a change.

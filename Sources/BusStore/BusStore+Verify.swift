@@ -6,7 +6,7 @@ extension BusStore {
     ///
     /// - Throws: when it cannot be looked at; what is wrong inside is in the report's `problems`.
     package static func verify(directory path: String) throws(StoreFailure) -> StoreReport {
-        let directory = try StoreDirectory.open(path, creating: false)
+        let directory = try StoreDirectory.open(path, for: .check)
         defer { directory.close() }
         let tables = try Opening.openForReading(directory)
         defer { tables.database.close(keepingLog: true) }

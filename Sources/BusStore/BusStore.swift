@@ -25,7 +25,7 @@ package final class BusStore: Sendable {
         directory path: String, options: StoreOptions = StoreOptions(),
         onCommit: @escaping @Sendable (CommitResult) -> Void
     ) throws(StoreFailure) -> BusStore {
-        let directory = try StoreDirectory.open(path, creating: true)
+        let directory = try StoreDirectory.open(path, for: .use)
         do throws(StoreFailure) {
             let tables = try Opening.open(directory, options: options)
             do throws(StoreFailure) {

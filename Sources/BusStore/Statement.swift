@@ -138,9 +138,9 @@ import CSQLite
     }
 
     /// The last column of a row that is read: what was read so far must be what was written.
-    func checkSeal(of table: String) throws(SQLiteFailure) {
+    func checkSeal(of table: StoredTable) throws(SQLiteFailure) {
         let expected = UInt64(self.seal.value)
-        guard self.integer() == expected else { throw .wrongContent(table) }
+        guard self.integer() == expected else { throw .wrongContent(table.rawValue) }
     }
 
     private func skipNothing() -> Bool {

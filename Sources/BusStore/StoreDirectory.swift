@@ -13,6 +13,15 @@ final class StoreDirectory: Sendable {
         case unclean
     }
 
+    /// What a directory is opened for.
+    enum Purpose {
+        /// Makes the directory and the files where there were none.
+        case use
+        case check
+        /// Takes a store without its log as well.
+        case repair
+    }
+
     let path: String
     let standing: Standing
     private let lock: Int32
@@ -26,8 +35,9 @@ final class StoreDirectory: Sendable {
         self.lock = lock
     }
 
-    /// Locks the directory; with `creating`, makes it and the files first, readable by their owner only.
-    static func open(_ path: String, creating: Bool) throws(StoreFailure) -> StoreDirectory {
+    /// Locks the directory; what it makes first can be read by its owner only.
+    static func open(_ path: String, for purpose: Purpose) throws(StoreFailure) -> StoreDirectory {
+        let creating = purpose == .use
         if creating, unsafe mkdir(path, 0o700) == 0 {
             try Self.sync(path + "/..")
         } else if creating, errno != EEXIST {
@@ -37,7 +47,7 @@ final class StoreDirectory: Sendable {
         let lock = try Self.openFile(path + "/store.lock", creating: creating)
         do throws(StoreFailure) {
             try Self.take(lock, of: path)
-            let standing = try Self.examine(path, marker: Self.marker(in: lock), creating: creating)
+            let standing = try Self.examine(path, marker: Self.marker(in: lock), purpose)
             if creating { try Self.sync(path) }
             return StoreDirectory(path: path, standing: standing, lock: lock)
         } catch {
@@ -60,6 +70,37 @@ final class StoreDirectory: Sendable {
     /// Lets other processes in.
     func close() {
         Glibc.close(self.lock)
+    }
+
+    // MARK: Repair
+
+    /// Makes an empty file, in place of one that an earlier repair did not finish.
+    func makeFile(at path: String) throws(StoreFailure) {
+        for leftover in [path, path + "-wal", path + "-journal"] { unsafe unlink(leftover) }
+        Glibc.close(try Self.openFile(path, creating: true))
+    }
+
+    /// Moves the database and its log aside and a new database in their place; tells where the old one is.
+    ///
+    /// The log goes first and the new database comes last: wherever this stops, what is left is refused and not taken
+    /// for an empty store.
+    func replaceDatabase(by newFile: String) throws(StoreFailure) -> String {
+        var number = 1
+        while unsafe access("\(self.databasePath).damaged-\(number)", F_OK) == 0 { number += 1 }
+        let aside = "\(self.databasePath).damaged-\(number)"
+        try self.mark("running 0")
+        try Self.move(self.logPath, to: aside + "-wal", isOptional: true)
+        try Self.move(self.databasePath, to: aside, isOptional: false)
+        try Self.sync(self.path)
+        try Self.move(newFile, to: self.databasePath, isOptional: false)
+        try Self.sync(self.path)
+        try self.markClosed()
+        return aside
+    }
+
+    private static func move(_ old: String, to new: String, isOptional: Bool) throws(StoreFailure) {
+        guard unsafe rename(old, new) != 0, !(isOptional && errno == ENOENT) else { return }
+        throw .system("cannot rename", old)
     }
 
     // MARK: Marker
@@ -102,12 +143,12 @@ final class StoreDirectory: Sendable {
     }
 
     private static func examine(
-        _ path: String, marker: [Substring], creating: Bool
+        _ path: String, marker: [Substring], _ purpose: Purpose
     ) throws(StoreFailure) -> Standing {
         let file = path + "/store.db"
         let isKnown = !marker.isEmpty
         // Not made anew where there was one: that would hide its loss.
-        let descriptor = try Self.openFile(file, creating: creating && !isKnown)
+        let descriptor = try Self.openFile(file, creating: purpose == .use && !isKnown)
         var status = stat()
         let isEmpty = unsafe fstat(descriptor, &status) == 0 && status.st_size == 0
         Glibc.close(descriptor)
@@ -118,7 +159,7 @@ final class StoreDirectory: Sendable {
         switch marker.first {
         case nil: return isEmpty ? .new : .unclean
         case "closed": return .closed
-        case "running" where !hasLog:
+        case "running" where !hasLog && purpose != .repair:
             throw .damaged(file, "its log \(file)-wal is missing, and with it what was stored last")
         default: return .unclean
         }

@@ -23,10 +23,12 @@ package struct StoreFailure: Error, Equatable, CustomStringConvertible {
 
     /// Damage is told in one form everywhere: nothing was changed, and there are three ways on.
     static func damaged(_ file: String, _ reason: String) -> StoreFailure {
-        StoreFailure(
+        let directory = file.split(separator: "/", omittingEmptySubsequences: false).dropLast().joined(separator: "/")
+        return StoreFailure(
             .damaged,
             "\(file) is damaged (\(reason)) and was left as it is: put a copy back, save what can be read with"
-                + " `sqlite3 \(file) .recover`, or move the directory away to begin with an empty one")
+                + " `fcbus check --repair --data-dir \(directory)`, or move the directory away to begin with an empty one"
+        )
     }
 
     /// What SQLite said while `attempt` was under way.
