@@ -78,10 +78,10 @@ let package = Package(
             "BusServer",
             [
                 "BusAccess", "BusIdentity", "BusCore", "BusSession", "BusWire", nioCore, nioPosix, nioTLS, nioSSL,
-                nioHTTP,
-                nioWebSocket, x509,
-                asn1, logging, lifecycle, signals, yams,
+                nioHTTP, nioWebSocket, x509, asn1, logging, lifecycle, signals, yams,
             ]),
+        .systemLibrary(name: "CSQLite", pkgConfig: "sqlite3", providers: [.apt(["libsqlite3-dev"])]),
+        room("BusStore", ["BusCore", "CSQLite"]),
         .systemLibrary(name: "CMosquitto", pkgConfig: "libmosquitto", providers: [.apt(["libmosquitto-dev"])]),
         room("BusMosquitto", ["CMosquitto"]),
         room("FunctionBus", ["BusMosquitto", "BusContract", "BusTopics"]),
@@ -97,6 +97,8 @@ let package = Package(
 
         // For the tests.
         room("BusTestKit", ["BusAccess", "BusCore", "BusSession", "BusWire", nioCore]),
+        .executableTarget(
+            name: "StoreProbe", dependencies: ["BusStore", "BusCore", "BusTestKit"], swiftSettings: houseRules),
         tests("BusWireTests", ["BusWire", nioCore]),
         tests("BusTopicsTests", ["BusTopics"]),
         tests("BusContractTests", ["BusContract", "BusTopics"]),
@@ -105,6 +107,9 @@ let package = Package(
         tests("BusCallsTests", ["BusCalls", "BusContract", "BusTopics", deque]),
         tests("BusCoreTests", ["BusTestKit", "BusAccess", "BusCore", "BusSession", "BusWire", nioCore]),
         tests("BusServerTests", ["BusServer", "BusAccess", "BusCore", "BusSession", nioCore]),
+        .testTarget(
+            name: "BusStoreTests", dependencies: ["BusStore", "BusCore", "CSQLite", "BusTestKit", "StoreProbe"],
+            exclude: ["Golden"], swiftSettings: testRules),
         tests("FunctionHostTests", ["FunctionHost", subprocess, logging]),
         tests("HouseTests", []),
         .testTarget(

@@ -16,6 +16,8 @@ struct TidyTests {
             "BusWire", "BusTopics", "BusContract", "BusAccess", "BusSession", "BusCalls", "NIOCore", "HeapModule",
         ],
         "BusTestKit": ["BusAccess", "BusCore", "BusSession", "BusWire", "NIOCore"],
+        "BusStore": ["BusCore", "CSQLite", "Synchronization", "Glibc"],
+        "StoreProbe": ["BusStore", "BusCore", "BusTestKit", "Synchronization", "Glibc"],
         "BusServer": [
             "BusAccess", "BusIdentity", "FoundationEssentials", "Foundation", "BusCore", "BusSession", "BusWire",
             "BusTopics",

@@ -63,7 +63,7 @@ struct UserTests {
             try self.write("listeners: [{ port: 0 }]\npasswordFile: \(passwords.path)\n", to: file)
             try await self.withBroker(file) { broker async throws in
                 for number in 0..<8 { _ = try await self.publish(broker, "t", ["-u", "ana", "-P", "\(number)"]) }
-                #expect(broker.errorText.contains("ban=2 s"))
+                #expect(broker.errorText.contains("ban=1 s"))
                 #expect(try await self.publish(broker, "t", ["-u", "ana", "-P", "right"]) != 0)
             }
         }
@@ -102,9 +102,9 @@ struct UserTests {
                 for _ in 0..<500 where !broker.errorText.contains("configuration reloaded") {
                     try await Task.sleep(for: .milliseconds(10))
                 }
-                #expect(try await self.publish(broker, "sensors/a", ana + ["-m", "leaked"]) == 0)
                 #expect(try await self.publish(broker, "sensors/a", ana) == 0)
-                #expect(!watcher.lines.contains("got leaked"))
+                #expect(try await self.publish(broker, "sensors/a", ana) == 0)
+                #expect(watcher.lines.count { $0 == "got hi" } == 1)
                 watcher.terminate()
             }
         }
