@@ -99,7 +99,9 @@ final class CommandFunction: HostedFunction {
             ) { execution in
                 guard link.started(execution.processIdentifier.value) else { return [UInt8]?.some([]) }
                 defer { link.ended() }
-                return await self.exchange(execution, request, run: run)
+                // A cancelled call still reads to the end of the command: meanwhile that is asked to end, and killed
+                // when it does not.
+                return await Task { await self.exchange(execution, request, run: run) }.value
             }
             guard let output = result.closureResult else { return .tooLong }
             return .ended(ProcessEnd(result.terminationStatus), output)
