@@ -3,7 +3,7 @@ import Testing
 
 @testable import FunctionHost
 
-@Suite("Calls that come back", .timeLimit(.minutes(2)))
+@Suite("Calls that come back", .timeLimit(.minutes(5)))
 struct CallLoopTests {
     private static func ring(_ folder: FunctionFolder, workers: Int) throws {
         for (name, next) in [("a", "b"), ("b", "c"), ("c", "a")] {

@@ -3,7 +3,7 @@ import Testing
 
 @testable import FunctionHost
 
-@Suite("Calls that are cancelled", .timeLimit(.minutes(2)))
+@Suite("Calls that are cancelled", .timeLimit(.minutes(5)))
 struct CancellationTests {
     /// Starts a call, waits until the function made the file `running`, and cancels it.
     private static func cancel(_ host: TestHost, _ folder: FunctionFolder) async throws {

@@ -2,7 +2,7 @@ import Testing
 
 @testable import FunctionHost
 
-@Suite("Calls and messages of functions", .timeLimit(.minutes(2)))
+@Suite("Calls and messages of functions", .timeLimit(.minutes(5)))
 struct NestedCallTests {
     /// Runs a handler body that can use `client`, `iot`, `call(**params)` and returns a text.
     private func run(_ body: String, bus: FakeBus, expect expected: String) async throws {

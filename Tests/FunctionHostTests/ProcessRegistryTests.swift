@@ -5,7 +5,7 @@ import Testing
 
 @testable import FunctionHost
 
-@Suite("Processes of the host", .timeLimit(.minutes(1)))
+@Suite("Processes of the host", .timeLimit(.minutes(5)))
 struct ProcessRegistryTests {
     /// Starts a shell with a child in a group of its own; the output names both.
     private static func startGroup(_ body: @escaping @Sendable (pid_t, String) async throws -> Void) async throws {

@@ -3,7 +3,7 @@ import Testing
 
 @testable import FunctionHost
 
-@Suite("Python functions", .timeLimit(.minutes(2)))
+@Suite("Python functions", .timeLimit(.minutes(5)))
 struct PythonFunctionTests {
     @Test("The example functions answer, and the log tells that one called the other")
     func samples() async throws {

@@ -3,7 +3,7 @@ import Testing
 
 @testable import FunctionHost
 
-@Suite("Functions that change while the host runs", .timeLimit(.minutes(2)))
+@Suite("Functions that change while the host runs", .timeLimit(.minutes(5)))
 struct ReloadTests {
     private static func folder() throws -> FunctionFolder {
         let folder = try FunctionFolder()
@@ -42,7 +42,7 @@ struct ReloadTests {
     func changeUnderLoad() async throws {
         let folder = try Self.folder()
         try folder.python("f", Self.answer("0"), "workers: { max: 2 }")
-        try await TestHost.with(folder) { host in
+        try await TestHost.with(folder, weight: HostSlots.all) { host in
             try await host.expect("T/f", answers: "0")
             let isDone = Flag()
             let seen = try await withThrowingTaskGroup(of: [String].self) { group in

@@ -4,7 +4,7 @@ import Testing
 
 @testable import FunctionHost
 
-@Suite("Triggers", .timeLimit(.minutes(2)))
+@Suite("Triggers", .timeLimit(.minutes(5)))
 struct TriggerTests {
     @Test("A message becomes an event with topic and text; raw hands over the bare bytes")
     func events() {
@@ -104,7 +104,8 @@ struct TriggerTests {
     @Test("Ten thousand messages at once become ten thousand async calls, within a second or two")
     func burst() async throws {
         let bus = FakeBus(runsAsync: false)
-        try await TestHost.with(Self.folder("{ topic: x, raw: true, attempts: 5 }"), bus: bus) { host in
+        try await TestHost.with(Self.folder("{ topic: x, raw: true, attempts: 5 }"), bus: bus, weight: HostSlots.all) {
+            host in
             let start = ContinuousClock.now
             for number in 0..<10_000 {
                 await bus.deliver(IncomingMessage(topic: "x", payload: Array("\(number)".utf8)))
@@ -149,7 +150,7 @@ struct TriggerTests {
         let bus = FakeBus(runsAsync: false)
         let folder = try Self.folder("{ topic: 'x/#' }")
         try await TestHost.with(folder, bus: bus) { _ in
-            try await TestHost.with(folder, bus: bus) { _ in
+            try await TestHost.with(folder, bus: bus, weight: 0) { _ in
                 for number in UInt8(0)..<10 { await bus.deliver(IncomingMessage(topic: "x/y", payload: [number])) }
                 try await Self.wait(bus, for: 10)
             }

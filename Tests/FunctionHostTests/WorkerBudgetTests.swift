@@ -4,7 +4,7 @@ import Testing
 
 @testable import FunctionHost
 
-@Suite("The bound on all workers", .timeLimit(.minutes(3)))
+@Suite("The bound on all workers", .timeLimit(.minutes(5)))
 struct WorkerBudgetTests {
     /// A member that notes what it is told.
     private final class Listener: Sendable {
@@ -111,7 +111,7 @@ struct WorkerBudgetTests {
                 to: "\(number)/function.yaml")
         }
         let before = Self.residentMegabytes
-        try await TestHost.with(folder) { host in
+        try await TestHost.with(folder, weight: HostSlots.all) { host in
             #expect(host.bus.served.count == 1_000)
             let most = Peak()
             try await withThrowingTaskGroup(of: Void.self) { group in

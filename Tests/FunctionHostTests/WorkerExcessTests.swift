@@ -5,16 +5,16 @@ import Testing
 
 /// Every kind of misbehaviour costs the calls of its own function, with the status that says what happened, and the
 /// host goes on.
-@Suite("Workers that take too much", .timeLimit(.minutes(2)))
+@Suite("Workers that take too much", .timeLimit(.minutes(5)))
 struct WorkerExcessTests {
     /// Runs `body` beside a function that has to be fine all the time.
     private static func with(
-        _ code: String, _ manifest: String = "", _ body: @Sendable (TestHost) async throws -> Void
+        _ code: String, _ manifest: String = "", weight: Int = 1, _ body: @Sendable (TestHost) async throws -> Void
     ) async throws {
         let folder = try FunctionFolder()
         try folder.python("bad", code, manifest)
         try folder.python("good", "def handler(event, context): return event")
-        try await TestHost.with(folder) { host in
+        try await TestHost.with(folder, weight: weight) { host in
             try await host.expect("T/good", "before", answers: "before")
             try await body(host)
             try await host.expect("T/good", "after", answers: "after")
@@ -105,7 +105,7 @@ struct WorkerExcessTests {
                         os.write(1, block)
                 return event
             """
-        try await Self.with(code, "timeout: 100s") { host in
+        try await Self.with(code, "timeout: 100s", weight: HostSlots.all) { host in
             let before = Self.residentMegabytes
             let result = await host.bus.invoke("T/bad", Array("bad".utf8), within: .seconds(100))
             let reply = try result.get()
