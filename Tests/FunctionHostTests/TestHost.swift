@@ -52,7 +52,8 @@ struct TestHost: Sendable {
     static var python: PythonRuntime {
         let sources = URL(filePath: #filePath).deletingLastPathComponent().deletingLastPathComponent()
             .deletingLastPathComponent().appending(path: "Sources/FunctionHost/Python")
-        return PythonRuntime(folder: sources.path)
+        let interpreter = ProcessInfo.processInfo.environment["FCBUS_PYTHON"] ?? "python3"
+        return PythonRuntime(folder: sources.path, interpreter: interpreter)
     }
 
     static var examples: String {
