@@ -15,6 +15,8 @@ package struct Statistics: Sendable, Equatable {
     /// Messages and subscriptions that the access rules do not allow.
     package var deniedPublishes = 0
     package var deniedSubscriptions = 0
+    /// Messages whose payload is not the UTF-8 that it is said to be.
+    package var refusedPayloads = 0
     package var connectionsOpened = 0
     package var connectionsRefused = 0
     /// Acknowledgements for identifiers that are not under way: late ones after a takeover, or a client's mistake.
