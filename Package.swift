@@ -95,6 +95,9 @@ let package = Package(
         tests("BusAccessTests", ["BusAccess", "BusContract", "BusTopics"]),
         tests("BusCallsTests", ["BusCalls", "BusContract", "BusTopics", deque]),
         tests("BusCoreTests", ["BusTestKit", "BusAccess", "BusCore", "BusSession", "BusWire", nioCore]),
+        .testTarget(
+            name: "ConformanceTests", dependencies: ["BusTestKit", "BusCore", "BusSession", "BusWire", nioCore],
+            exclude: ["statements-3.1.1.tsv", "statements-5.0.tsv"], swiftSettings: testRules),
         tests("BusServerTests", ["BusServer", "BusAccess", "BusCore", "BusSession", nioCore]),
         tests("FunctionHostTests", ["FunctionHost", subprocess, logging]),
         tests("HouseTests", []),
