@@ -78,7 +78,7 @@ let package = Package(
         .systemLibrary(name: "CMosquitto", pkgConfig: "libmosquitto", providers: [.apt(["libmosquitto-dev"])]),
         room("BusMosquitto", ["CMosquitto"]),
         room("FunctionBus", ["BusMosquitto", "BusContract", "BusTopics"]),
-        room("FunctionHost", ["FunctionBus", subprocess, logging, yams], resources: [.copy("Python")]),
+        room("FunctionHost", ["FunctionBus", "BusContract", subprocess, logging, yams], resources: [.copy("Python")]),
         room("BusBench", ["BusWire", nioCore, nioPosix]),
         .executableTarget(
             name: "fcbus",
@@ -88,7 +88,7 @@ let package = Package(
             swiftSettings: houseRules),
 
         // For the tests.
-        room("BusTestKit", ["BusCore", "BusSession", "BusWire", nioCore]),
+        room("BusTestKit", ["BusAccess", "BusCore", "BusSession", "BusWire", nioCore]),
         tests("BusWireTests", ["BusWire", nioCore]),
         tests("BusTopicsTests", ["BusTopics"]),
         tests("BusContractTests", ["BusContract", "BusTopics"]),

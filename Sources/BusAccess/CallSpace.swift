@@ -53,7 +53,7 @@ enum CallSpace {
         let topic = (levels.last == "#" ? levels.dropLast() : levels).joined(separator: "/")
         switch CallTopic(topic) {
         case .cancel(let function, nil), .async(let function, nil): return function
-        default: return nil
+        case .cancel, .async, .request, .reply, .dead, .catalog, .instance, .control, .event, nil: return nil
         }
     }
 

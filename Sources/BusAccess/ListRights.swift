@@ -89,7 +89,7 @@ struct ListRights: Sendable {
         case .catalog(let function): return decision == true || self.mayServe(function)
         case .instance(let instance) where self.names.own(instance: instance):
             return decision == true || self.servesSomething
-        default: return decision == true
+        case .instance, .reply, .dead, .control, .event, nil: return decision == true
         }
     }
 

@@ -110,7 +110,7 @@ struct RuleRights: Sendable {
         case .cancel(let function, _): return self.mayServe(function)
         case .control(_, let service, let instance):
             return self.serves(service: service) && (instance.map(self.names.own) ?? true)
-        default: return false
+        case .request, .async, .reply, .dead, .instance, .event, nil: return false
         }
     }
 

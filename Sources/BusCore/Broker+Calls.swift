@@ -166,6 +166,7 @@ extension Broker {
             self.taskAnswered(publish, at: address, outcome, now: now)
             return .success
         case .deliver, .deliverInterim:
+            if case .deliver = disposition { self.statistics.callsAnswered += 1 }
             self.deliverReply(publish, along: route, from: session, now: now)
             return .success
         case .swallowed, .late: return .success

@@ -17,6 +17,10 @@ extension Broker {
 
     /// The client is who it says: its session begins or goes on.
     mutating func accept(_ connect: Connect, as login: Login, on index: Int, now: Timestamp) {
+        if let refusal = self.refusal(of: login, connect) {
+            self.end(index, refusal, now: now)
+            return
+        }
         let assigned = connect.clientIdentifier.isEmpty ? self.makeClientIdentifier() : nil
         let client = assigned ?? connect.clientIdentifier
         let limit = self.connections[index].maximumPacketSize
@@ -38,6 +42,19 @@ extension Broker {
         guard isResumed else { return }
         self.instanceReturned(session, now: now)
         self.drain(session, now: now)
+    }
+
+    /// Why there is no room for a client that is who it says, `nil` when there is.
+    private func refusal(of login: Login, _ connect: Connect) -> DisconnectReason? {
+        if self.pressure >= .refusesClients { return .noRoom(connect.version, "memory runs short") }
+        if let user = login.user, self.connectionsOfUser[user, default: 0] >= self.limits.connectionsPerUserMax {
+            return .noRoom(connect.version, "the user has too many connections")
+        }
+        let isNew = self.sessionOfClient[ClientIdentifier(connect.clientIdentifier)] == nil
+        if isNew, self.sessions.count >= self.limits.sessionsMax {
+            return .noRoom(connect.version, "there are too many sessions")
+        }
+        return nil
     }
 
     /// Why a CONNECT cannot be accepted, `nil` when it can.
@@ -105,6 +122,8 @@ extension Broker {
         let aliases = min(properties.topicAliasMaximum ?? 0, limits.topicAliasMaximumOut)
         if aliases > 0 { self.connections[index].outboundAliases = OutboundTopicAliases(maximum: Int(aliases)) }
         self.sessions[session].connection = index
+        self.statistics.clientsConnected += 1
+        if let user = self.standings[session].identity.user { self.connectionsOfUser[user, default: 0] += 1 }
         self.sessions[session].will = connect.will
         self.sessions[session].expirySeconds = self.expirySeconds(connect)
         self.sessions[session].inbound.resume(

@@ -84,6 +84,7 @@ extension Broker {
         let session = self.connections[index].session
         guard session >= 0 else { return }
         self.connections[index].session = -1
+        self.userLeft(self.standings[session].identity.user)
         self.sessions[session].connection = nil
         self.sessions[session].removeCalls()
         self.clientLeft(session, now: now)
@@ -105,6 +106,11 @@ extension Broker {
             self.sessions[session].expiresAt = expiry
             self.arm(.sessionExpiry, session: session, due: expiry)
         }
+    }
+
+    private mutating func userLeft(_ user: String?) {
+        guard let user, let count = self.connectionsOfUser[user] else { return }
+        self.connectionsOfUser[user] = count > 1 ? count - 1 : nil
     }
 
     /// Forgets a session and everything in it; its will, if it still waits, is published now ([MQTT-3.1.2-8]).

@@ -73,6 +73,7 @@ extension Broker {
     mutating func accept(
         _ publish: Publish, along route: Route, from session: Int, now: Timestamp
     ) -> ReasonCode {
+        if let code = self.shed(publish) { return code }
         guard self.mayPublish(session, along: route) else {
             return self.deny(publish, along: route, from: session, now: now)
         }
@@ -89,6 +90,16 @@ extension Broker {
         case .request, .async, .cancel, .reply, .catalog, .instance:
             return self.acceptCall(publish, along: route, from: session, now: now)
         }
+    }
+
+    /// What becomes of a message that there is no room for; `nil` when there is.
+    private mutating func shed(_ publish: Publish) -> ReasonCode? {
+        if publish.propertiesByteCount > self.limits.propertyBytesMax { return .quotaExceeded }
+        guard self.pressure >= .shedsQoS0, self.pressure == .refusesPublishes || publish.qos == .atMostOnce else {
+            return nil
+        }
+        self.statistics.droppedMemory += 1
+        return .quotaExceeded
     }
 
     /// Refuses a message that its sender has no right to; a caller hears of it as the answer to its call too.

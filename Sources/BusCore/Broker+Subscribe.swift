@@ -101,6 +101,14 @@ extension Broker {
         self.instanceLeft(record.filter, session: session, now: now)
     }
 
+    private mutating func retainedMessages(for filter: TopicFilter, now: Timestamp) -> [RetainedMessage] {
+        if filter.levels[0].utf8.first == UInt8(ascii: "$") {
+            return self.system.matching(filter, limits: self.limits, now: now)
+                + self.retained.matching(filter, limits: self.limits, now: now)
+        }
+        return self.retained.matching(filter, limits: self.limits, now: now)
+    }
+
     /// Whoever could not publish it now, or could not read it, is not the source of it, or does not get it (S04).
     private func maySendRetained(_ message: RetainedMessage, to session: Int) -> Bool {
         let topic = message.publish.topic
@@ -120,8 +128,9 @@ extension Broker {
         case .sendIfNew where !isNew: return
         case .sendIfNew, .sendOnSubscribe: break
         }
+        guard self.pressure < .shedsQoS0 else { return }
         let client = ClientIdentifier(self.sessions[session].clientIdentifier)
-        for message in self.retained.matching(record.filter, limits: self.limits, now: now) {
+        for message in self.retainedMessages(for: record.filter, now: now) {
             if record.options.noLocal, message.isPublished(by: client) { continue }
             if self.restricts, !self.maySendRetained(message, to: session) { continue }
             self.sessions[session].replay.append(

@@ -16,6 +16,7 @@ extension Broker {
             switch entry.kind {
             case .connectTimeout, .keepAlive, .loginExpiry: self.connectionTimer(entry, now: now)
             case .sessionExpiry, .willDelay: self.sessionTimer(entry, now: now)
+            case .system: self.publishSystemTopics(now: now)
             }
         }
         self.advanceCalls(now: now)
@@ -59,6 +60,7 @@ extension Broker {
         case .willDelay where self.sessions[entry.index].willDueAt <= now:
             self.publishWill(of: entry.index, now: now)
         case .sessionExpiry where self.sessions[entry.index].expiresAt <= now:
+            self.statistics.sessionsExpired += 1
             self.endSession(entry.index, now: now)
         default:
             // The client came back, or left again and has a later entry.

@@ -40,6 +40,14 @@ package struct Broker: Sendable {
     /// Whether there are rules at all.
     var restricts = false
     var policyGeneration: UInt64 = 0
+    /// What is published below `$SYS`; apart from the clients' retained messages and their limits.
+    var system: RetainedMessages
+    var systemTopics = SystemTopics()
+    var systemIntervalSeconds: UInt64 = 0
+    var startedAt = Timestamp(nanoseconds: 0)
+    var memoryBytes = 0
+    package internal(set) var pressure = MemoryPressure.none
+    var connectionsOfUser: [String: Int] = [:]
     /// Who is behind each session, by the session's place.
     var standings: [Standing] = []
     /// Connections with something to flush or to close.
@@ -61,6 +69,7 @@ package struct Broker: Sendable {
         self.subscriptions = SubscriptionTree(seed: seed)
         self.routes = RouteCache(seed: seed)
         self.retained = RetainedMessages(seed: seed)
+        self.system = RetainedMessages(seed: seed)
         self.calls = CallTable(limits: limits.calls)
         self.identifierSeed = seed
     }
@@ -97,9 +106,10 @@ package struct Broker: Sendable {
     /// All packets that one read brought, in order. Returns `false` once the connection takes no more input.
     @discardableResult
     package mutating func receive(
-        _ packets: [Packet], from identifier: ConnectionIdentifier, now: Timestamp
+        _ packets: [Packet], from identifier: ConnectionIdentifier, byteCount: Int = 0, now: Timestamp
     ) -> Bool {
         guard self.isOpen(identifier) else { return false }
+        self.statistics.bytesReceived += byteCount
         let index = identifier.index
         self.connections[index].lastReceived = now
         self.statistics.packetsReceived += packets.count
@@ -131,6 +141,12 @@ package struct Broker: Sendable {
         if !isCongested, session >= 0 { self.drain(session, now: now) }
     }
 
+    /// The client has taken nothing for so long that it is given up.
+    package mutating func stalled(_ identifier: ConnectionIdentifier, now: Timestamp) {
+        guard self.isOpen(identifier) else { return }
+        self.end(identifier.index, .violation(.quotaExceeded, "the client takes no bytes"), now: now)
+    }
+
     /// The network connection is gone; the identifier is not used again.
     package mutating func close(_ identifier: ConnectionIdentifier, now: Timestamp) {
         guard self.isOpen(identifier) else { return }
@@ -160,6 +176,7 @@ package struct Broker: Sendable {
             if session >= 0, self.connections[index].outbound.readableBytes >= self.limits.session.outboundBytesMax {
                 self.starved.append(session)
             }
+            self.statistics.bytesSent += self.connections[index].outbound.readableBytes
             let generation = self.connections.generation(of: index)
             outputs.append(
                 Output(
@@ -232,7 +249,10 @@ package struct Broker: Sendable {
         let start = self.connections[index].outbound.writerIndex
         self.connections[index].outbound.writePacket(packet, version: self.connections[index].version)
         let length = self.connections[index].outbound.writerIndex - start
-        guard length > self.connections[index].maximumPacketSize else { return true }
+        guard length > self.connections[index].maximumPacketSize else {
+            self.statistics.otherPacketsSent += 1
+            return true
+        }
         self.connections[index].outbound.moveWriterIndex(to: start)
         self.statistics.droppedTooLarge += 1
         return false

@@ -59,6 +59,8 @@ package struct BrokerServer: Service {
         let reloader = Reloader(
             configuration: self.configuration, source: self.source, broker: broker,
             identities: identities.compactMap(\.self), logger: self.logger)
+        let systemInterval = UInt64(self.configuration.systemIntervalSeconds)
+        broker.onEveryLoop { $0.start(systemInterval: systemInterval) }
         await self.onReady(addresses)
         await self.reloadUntilShutdown(reloader)
         for channel in channels { try await channel.close() }
@@ -68,11 +70,11 @@ package struct BrokerServer: Service {
     private func makeDrivers(
         on group: MultiThreadedEventLoopGroup, broker: SharedBroker, log: EventLog
     ) async throws -> [ObjectIdentifier: NIOLoopBound<LoopDriver>] {
-        let limits = self.configuration.limits
+        let limits = self.configuration.connectionLimits
         var drivers: [ObjectIdentifier: NIOLoopBound<LoopDriver>] = [:]
         for (index, loop) in group.makeIterator().enumerated() {
             drivers[ObjectIdentifier(loop)] = try await loop.submit {
-                let driver = LoopDriver(eventLoop: loop, index: index, broker: broker, log: log, limits: limits.session)
+                let driver = LoopDriver(eventLoop: loop, index: index, broker: broker, log: log, limits: limits)
                 broker.register(driver)
                 return NIOLoopBound(driver, eventLoop: loop)
             }.get()

@@ -14,7 +14,7 @@ final class LoopDriver {
     var packets: [Packet] = []
     static let sliceMax = 256
     /// Of connections that are opened from now on.
-    var limits: SessionLimits
+    var limits: ConnectionLimits
 
     private let broker: SharedBroker
     private let log: EventLog
@@ -25,7 +25,7 @@ final class LoopDriver {
     private var timer: Scheduled<Void>?
     private var timerDue = Timestamp.never
 
-    init(eventLoop: any EventLoop, index: Int, broker: SharedBroker, log: EventLog, limits: SessionLimits) {
+    init(eventLoop: any EventLoop, index: Int, broker: SharedBroker, log: EventLog, limits: ConnectionLimits) {
         self.eventLoop = eventLoop
         self.index = index
         self.broker = broker
@@ -60,9 +60,11 @@ final class LoopDriver {
     }
 
     /// Feeds the packets gathered in `packets`; `false` when the connection takes no more.
-    func receive(from identifier: ConnectionIdentifier) -> Bool {
+    func receive(from identifier: ConnectionIdentifier, byteCount: Int) -> Bool {
         defer { self.packets.removeAll(keepingCapacity: true) }
-        return self.broker.withBroker { $0.receive(self.packets, from: identifier, now: Self.now()) }
+        return self.broker.withBroker {
+            $0.receive(self.packets, from: identifier, byteCount: byteCount, now: Self.now())
+        }
     }
 
     func receive(_ failure: DecodingFailure, from identifier: ConnectionIdentifier) {
@@ -71,6 +73,12 @@ final class LoopDriver {
 
     func setCongested(_ isCongested: Bool, on identifier: ConnectionIdentifier) {
         self.broker.withBroker { $0.setCongested(isCongested, on: identifier, now: Self.now()) }
+        self.flush()
+    }
+
+    /// The client has taken no byte for a long time.
+    func stalled(_ identifier: ConnectionIdentifier) {
+        self.broker.withBroker { $0.stalled(identifier, now: Self.now()) }
         self.flush()
     }
 
@@ -144,6 +152,26 @@ final class LoopDriver {
     }
 
     // MARK: Time
+
+    /// Begins what is done from time to time; the first loop does it for all.
+    func start(systemInterval: UInt64) {
+        guard self.index == 0 else { return }
+        self.broker.withBroker { $0.startSystemTopics(every: systemInterval, now: Self.now()) }
+        self.flush()
+        self.measureMemory()
+    }
+
+    /// Once a second.
+    private func measureMemory() {
+        self.eventLoop.assumeIsolated().scheduleTask(in: .seconds(1)) { self.measureMemory() }
+        guard let bytes = ProcessMemory.resident() else { return }
+        let hasEvents = self.broker.withBroker { broker in
+            let before = broker.pressure
+            broker.setMemory(bytes: bytes)
+            return broker.pressure != before
+        }
+        if hasEvents { self.flush() }
+    }
 
     /// One timer for everything that waits; it is moved only when something is due earlier than it is set for.
     private func schedule(_ wakeUp: Timestamp) {

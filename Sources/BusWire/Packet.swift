@@ -23,6 +23,10 @@ package enum Packet: Sendable, Equatable {
 }
 
 extension Packet {
+    package var isPublish: Bool {
+        if case .publish = self { true } else { false }
+    }
+
     package var type: PacketType {
         switch self {
         case .connect: .connect

@@ -54,13 +54,13 @@ package struct PythonRuntime: Sendable, Equatable {
         } else {
             environment["PYTHONDONTWRITEBYTECODE"] = "1"
         }
+        let limits = WorkerLaunch.ProcessLimits(manifest)
         let arguments = [
             "\(self.folder)/\(Self.bootstrap)", manifest.handler.first ?? "", "\(manifest.concurrency)",
-            "\(manifest.memoryBytes)",
+            "\(limits.memoryBytes)", "\(limits.files)", "\(limits.cpuSeconds ?? 0)",
         ]
         return WorkerLaunch(
-            executable: self.interpreter, arguments: arguments, environment: environment, folder: manifest.folder,
-            memoryBytes: nil)
+            executable: self.interpreter, arguments: arguments, environment: environment, limits: nil)
     }
 }
 

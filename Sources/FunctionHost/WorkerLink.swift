@@ -12,14 +12,28 @@ final class WorkerLink: Sendable {
         case gone
     }
 
+    private struct State {
+        var process = Process.coming
+        /// Why it was killed, where the kill has a reason of its own.
+        var reason: String?
+    }
+
     let outbox: AsyncStream<[UInt8]>
     private let sender: AsyncStream<[UInt8]>.Continuation
-    private let process = Mutex(Process.coming)
+    private let state = Mutex(State())
+    private let registry: ProcessRegistry
+    private let memoryBytes: Int
+    private let processesMax: Int
 
-    init() {
+    init(_ manifest: FunctionManifest, _ registry: ProcessRegistry) {
+        self.registry = registry
+        self.memoryBytes = manifest.memoryBytes
+        self.processesMax = manifest.limits.processes
         // Bounded by the calls that the pool gives to this worker and by the operations it may have open.
         (self.outbox, self.sender) = AsyncStream.makeStream(of: [UInt8].self)
     }
+
+    var killReason: String? { self.state.withLock { $0.reason } }
 
     func send(_ frame: [UInt8]) {
         self.sender.yield(frame)
@@ -31,25 +45,37 @@ final class WorkerLink: Sendable {
     }
 
     /// Kills the worker's whole process group: what it started goes with it.
-    func kill() {
-        self.process.withLock { process in
-            switch process {
-            case .coming: process = .killedBeforeStart
-            case .running(let leader): Self.killGroup(leader)
+    /// - Parameter reason: What its callers are told, if the kill is no answer to something they know already.
+    func kill(because reason: String? = nil) {
+        self.state.withLock { state in
+            if state.reason == nil { state.reason = reason }
+            switch state.process {
+            case .coming: state.process = .killedBeforeStart
+            case .running(let leader): Self.signal(leader, SIGKILL)
             case .killedBeforeStart, .gone: break
             }
         }
         self.sender.finish()
     }
 
+    /// Asks the whole group to end.
+    func terminate() {
+        self.state.withLock { state in
+            if case .running(let leader) = state.process { Self.signal(leader, SIGTERM) }
+        }
+    }
+
     /// - Returns: False when the worker was killed before it came up.
     func started(_ identifier: pid_t) -> Bool {
-        self.process.withLock { process in
-            if case .killedBeforeStart = process {
-                Self.killGroup(identifier)
+        self.state.withLock { state in
+            if case .killedBeforeStart = state.process {
+                Self.signal(identifier, SIGKILL)
                 return false
             }
-            process = .running(identifier)
+            state.process = .running(identifier)
+            let group = ProcessRegistry.Group(
+                memoryBytes: self.memoryBytes, processesMax: self.processesMax, link: self)
+            self.registry.add(identifier, group)
             return true
         }
     }
@@ -57,15 +83,18 @@ final class WorkerLink: Sendable {
     /// The process ended and is about to be reaped: from here on its number may mean something else.
     /// Whatever it left behind in its group is killed.
     func ended() {
-        self.process.withLock { process in
-            if case .running(let leader) = process { Self.killGroup(leader) }
-            process = .gone
+        self.state.withLock { state in
+            if case .running(let leader) = state.process {
+                Self.signal(leader, SIGKILL)
+                self.registry.remove(leader)
+            }
+            state.process = .gone
         }
         self.sender.finish()
     }
 
-    private static func killGroup(_ leader: pid_t) {
-        // ESRCH, the only likely failure, means that nobody is left to kill.
-        _ = Glibc.kill(-leader, SIGKILL)
+    private static func signal(_ leader: pid_t, _ signal: Int32) {
+        // ESRCH, the only likely failure, means that nobody is left to hear it.
+        _ = Glibc.kill(-leader, signal)
     }
 }

@@ -9,6 +9,10 @@
 /// | ready    | idle for `idle`, more than `min`    | stopping: asked to leave, killed after the grace |
 /// | any      | exit                                | gone; its calls end as lost                      |
 ///
+/// A start may be refused because the host as a whole has enough workers; then calls wait until there is room.
+/// A call whose caller gave up has a short grace in the handler; a worker that ignores it is condemned like one that
+/// exceeds the timeout.
+///
 /// Invariants: a worker holds at most `concurrency` calls; a call is waiting, or on one worker, or unknown; at most
 /// `workersMax` workers live at a time, the ones that are leaving included.
 struct WorkerPool: Sendable {
@@ -28,6 +32,8 @@ struct WorkerPool: Sendable {
         var start = Duration.seconds(30)
         /// From the request to leave until the kill.
         var grace = Duration.seconds(2)
+        /// What a handler has left once nobody waits for it.
+        var cancelGrace = Duration.seconds(2)
         /// Functions that run all the time may still be loading for ever: their top-level code is their work.
         var isContinuous: Bool
     }
@@ -61,17 +67,26 @@ struct WorkerPool: Sendable {
         var hasAnswered = false
     }
 
+    /// Who a call is, and the calls that wait for it: what finds calls that wait for themselves.
+    struct Lineage: Sendable {
+        /// Empty when the call cannot be told from others.
+        var identity = ""
+        var ancestors: Set<String> = []
+    }
+
     struct Waiting: Sendable {
         let call: UInt64
         /// The caller's deadline, if it has one.
         let deadline: Moment?
+        let lineage: Lineage
     }
 
     struct Running: Sendable {
         let worker: Int
-        /// When the function's own timeout ends.
-        let limit: Moment
+        /// When the function's own timeout ends, or the grace of a handler that nobody waits for.
+        var limit: Moment
         let deadline: Moment?
+        let identity: String
         /// True once the caller has its answer: the slot stays taken until the handler is done.
         var isAnswered = false
     }
@@ -83,6 +98,8 @@ struct WorkerPool: Sendable {
     var running: [UInt64: Running] = [:]
     var backoff = RestartBackoff()
     var isDraining = false
+    /// The host has enough workers for now.
+    private(set) var isStartBlocked = false
     private var nextWorker = 1
 
     init(_ function: FunctionAddress, _ limits: Limits) {
@@ -93,7 +110,9 @@ struct WorkerPool: Sendable {
     // MARK: Inputs
 
     /// A call came.
-    mutating func admit(_ call: UInt64, deadline: Moment?, now: Moment) -> [Effect] {
+    mutating func admit(
+        _ call: UInt64, deadline: Moment?, lineage: Lineage = Lineage(), now: Moment
+    ) -> [Effect] {
         if self.isDraining { return [.fail(call: call, .draining(self.function))] }
         guard self.waiting.count < self.limits.waitingMax else {
             return [.fail(call: call, .overloaded(self.function, waiting: self.waiting.count))]
@@ -104,8 +123,8 @@ struct WorkerPool: Sendable {
             told.retryAfter = self.backoff.notBefore - now
             return [.fail(call: call, told)]
         }
-        self.waiting.append(Waiting(call: call, deadline: deadline))
-        return self.settle(now)
+        self.waiting.append(Waiting(call: call, deadline: deadline, lineage: lineage))
+        return self.settle(now) + self.breakLoop()
     }
 
     /// A worker has loaded its function.
@@ -167,7 +186,7 @@ struct WorkerPool: Sendable {
             return [.fail(call: call, .cancelled(self.function, executed: .none))]
         }
         guard let entry = self.running[call], !entry.isAnswered else { return [] }
-        self.running[call]?.isAnswered = true
+        self.abandon(call, now)
         return [
             .fail(call: call, .cancelled(self.function, executed: .maybe)), .cancel(call: call, worker: entry.worker),
         ]
@@ -175,6 +194,31 @@ struct WorkerPool: Sendable {
 
     /// Starts the workers that are always kept.
     mutating func begin(now: Moment) -> [Effect] { self.settle(now) }
+
+    /// Brings up one worker at least, before any call.
+    mutating func warm(now: Moment) -> [Effect] {
+        guard !self.isDraining, !self.workers.contains(where: \.isUsable) else { return [] }
+        return [self.start(now)]
+    }
+
+    /// The start of a worker was refused: the host has enough of them.
+    mutating func startRefused(_ worker: Int) {
+        self.workers.removeAll { $0.identifier == worker }
+        self.isStartBlocked = true
+    }
+
+    /// There is room for another worker again.
+    mutating func roomFreed(now: Moment) -> [Effect] {
+        self.isStartBlocked = false
+        return self.settle(now)
+    }
+
+    /// Sends away the worker that has been idle longest, for another function that needs its place.
+    mutating func evict(now: Moment) -> [Effect] {
+        guard let worker = self.evictable, let index = self.index(worker) else { return [] }
+        self.workers[index].phase = .stopping(killAt: now + self.limits.grace)
+        return [.stop(worker: worker)]
+    }
 
     /// No more calls: every worker is asked to leave as soon as its calls are done.
     mutating func drain(now: Moment) -> [Effect] {
@@ -195,6 +239,19 @@ struct WorkerPool: Sendable {
     // MARK: Queries
 
     var isEmpty: Bool { self.workers.isEmpty }
+
+    var hasReadyWorker: Bool { self.workers.contains { $0.phase == .ready } }
+
+    var hasStartingWorker: Bool { self.workers.contains { if case .starting = $0.phase { true } else { false } } }
+
+    /// Since when the longest idle worker that need not be kept has been idle.
+    var idleSince: Moment? { self.evictable.flatMap { self.index($0) }.map { self.workers[$0].idleSince } }
+
+    private var evictable: Int? {
+        guard self.surplus > 0 else { return nil }
+        return self.workers.filter { $0.phase == .ready && $0.calls.isEmpty }
+            .min { $0.idleSince < $1.idleSince }?.identifier
+    }
 
     /// When `tick` is due next.
     func nextWakeUp(now: Moment) -> Moment? {
@@ -237,6 +294,25 @@ struct WorkerPool: Sendable {
 
     // MARK: Decisions
 
+    /// Nobody waits for a running call any more.
+    mutating func abandon(_ call: UInt64, _ now: Moment) {
+        guard let entry = self.running[call] else { return }
+        self.running[call]?.isAnswered = true
+        self.running[call]?.limit = min(entry.limit, now + self.limits.cancelGrace)
+    }
+
+    /// When every slot is held by a call that waits, over whatever other functions, for a call in this queue, nobody
+    /// would ever leave: the newest of those calls is refused, and the others go on.
+    private mutating func breakLoop() -> [Effect] {
+        guard self.running.count >= self.limits.workersMax * self.limits.concurrency else { return [] }
+        let ancestors = self.waiting.reduce(into: Set<String>()) { $0.formUnion($1.lineage.ancestors) }
+        guard self.running.values.allSatisfy({ !$0.isAnswered && ancestors.contains($0.identity) }) else { return [] }
+        let holders = Set(self.running.values.map(\.identity))
+        let newest = self.waiting.lastIndex { !$0.lineage.ancestors.isDisjoint(with: holders) }
+        guard let newest else { return [] }
+        return [.fail(call: self.waiting.remove(at: newest).call, .loop(self.function, slots: self.running.count))]
+    }
+
     private mutating func startFailed(_ failure: CallFailure, _ now: Moment) -> [Effect] {
         self.backoff.failed(failure, now: now)
         // Another worker may still come up or free a slot; only when none is left do the callers hear of it.
@@ -255,7 +331,7 @@ struct WorkerPool: Sendable {
         let coming = self.workers.count { if case .starting = $0.phase { true } else { false } }
         let needed = (self.waiting.count + self.limits.concurrency - 1) / self.limits.concurrency - coming
         let missing = max(needed, self.keptCount - self.workers.count(where: \.isUsable))
-        if missing > 0, self.backoff.notBefore <= now {
+        if missing > 0, self.backoff.notBefore <= now, !self.isStartBlocked {
             for _ in 0..<min(missing, self.limits.workersMax - self.workers.count) {
                 effects.append(self.start(now))
             }
@@ -276,7 +352,8 @@ struct WorkerPool: Sendable {
         let worker = self.workers[index].identifier
         self.workers[index].calls.append(entry.call)
         let limit = now + self.limits.timeout
-        self.running[entry.call] = Running(worker: worker, limit: limit, deadline: entry.deadline)
+        self.running[entry.call] = Running(
+            worker: worker, limit: limit, deadline: entry.deadline, identity: entry.lineage.identity)
         let timeout = min(limit, entry.deadline ?? limit) - now
         return .dispatch(call: entry.call, worker: worker, timeout: timeout)
     }

@@ -53,8 +53,8 @@ struct ManifestReaderTests {
         let schedule = try CronSchedule("*/5 * * * *")
         #expect(
             manifest.triggers == [
-                .topic(filter: "devices/+/temperature", raw: false), .topic(filter: "#", raw: true),
-                .schedule(schedule),
+                FunctionTrigger(.topic(filter: "devices/+/temperature", raw: false)),
+                FunctionTrigger(.topic(filter: "#", raw: true)), FunctionTrigger(.schedule(schedule, zone: nil)),
             ])
     }
 
@@ -90,7 +90,7 @@ struct ManifestReaderTests {
             ),
             (
                 head + "triggers:\n  - {topic: a, schedule: b}",
-                "f.yaml:6: a trigger is either `topic:` or `schedule:`; write two of them"
+                "f.yaml:6: a trigger is one of `topic:`, `schedule:` and `start:`; write 2 of them"
             ),
             (head + "environment: { \"A=B\": c }", "f.yaml:5: environment: \"A=B\" cannot be a variable's name"),
             (head + "service: T", "f.yaml:1: not valid YAML: the key service is given twice"),
@@ -136,7 +136,7 @@ struct ManifestReaderTests {
 
 @Suite("Trees of manifests")
 struct ManifestTreeTests {
-    @Test("All functions below a folder are found, in the order of their paths")
+    @Test("All functions below a folder are found, in the order of their names")
     func finds() throws {
         let folder = try FunctionFolder()
         for name in ["b/two", "a/one", "c"] {
@@ -145,7 +145,7 @@ struct ManifestTreeTests {
                 "service: S\nfunction: \(function)\nruntime: exec\nhandler: cat", to: "\(name)/function.yaml")
         }
         try folder.write("not: read", to: ".hidden/function.yaml")
-        let manifests = try ManifestTree.read(folder.path)
+        let manifests = try ManifestTree.read(folder.path).manifests
         #expect(manifests.map(\.address.function) == ["a-one", "b-two", "c"])
         #expect(manifests.first?.folder == "\(folder.path)/a/one")
     }

@@ -118,11 +118,11 @@ struct NestedCallTests {
             ]
             return str(codes)
             """, bus: bus, expect: "[0, 0]")
-        #expect(
-            bus.published == [
-                OutgoingMessage(topic: "/a/b", payload: Array("ü".utf8)),
-                OutgoingMessage(topic: "a", payload: [0xFF], qos: 1, retain: true),
-            ])
+        var first = OutgoingMessage(topic: "/a/b", payload: Array("ü".utf8))
+        var second = OutgoingMessage(topic: "a", payload: [0xFF], qos: 1, retain: true)
+        // A message of a function counts as one step from its cause.
+        (first.hops, second.hops) = (1, 1)
+        #expect(bus.published == [first, second])
     }
 
     @Test("A message that cannot be is refused before it is sent")

@@ -9,6 +9,7 @@ import Testing
 struct TestHost: Sendable {
     let bus: FakeBus
     let log: LogRecord
+    let host: FunctionHost
 
     /// Runs the host over `folder`, waits until it is ready, and ends it after `body`.
     static func with<Result: Sendable>(
@@ -16,8 +17,7 @@ struct TestHost: Sendable {
     ) async throws -> Result {
         let log = LogRecord()
         let logger = Logger(label: "test") { _ in log.handler() }
-        let host = try FunctionHost(
-            ManifestTree.read(folder), python: Self.python, client: bus, logger: logger)
+        let host = try FunctionHost(directory: folder, python: Self.python, client: bus, logger: logger)
         let ready = AsyncStream.makeStream(of: Void.self)
         let running = Task {
             defer { ready.continuation.finish() }
@@ -26,7 +26,7 @@ struct TestHost: Sendable {
         for await _ in ready.stream { break }
         let outcome: Swift.Result<Result, any Error>
         do {
-            outcome = .success(try await body(TestHost(bus: bus, log: log)))
+            outcome = .success(try await body(TestHost(bus: bus, log: log, host: host)))
         } catch {
             outcome = .failure(error)
         }

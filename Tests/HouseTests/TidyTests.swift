@@ -15,7 +15,7 @@ struct TidyTests {
         "BusCore": [
             "BusWire", "BusTopics", "BusContract", "BusAccess", "BusSession", "BusCalls", "NIOCore", "HeapModule",
         ],
-        "BusTestKit": ["BusCore", "BusSession", "BusWire", "NIOCore"],
+        "BusTestKit": ["BusAccess", "BusCore", "BusSession", "BusWire", "NIOCore"],
         "BusServer": [
             "BusAccess", "BusCore", "BusSession", "BusWire", "BusTopics", "NIOCore", "NIOPosix", "NIOTLS", "NIOSSL",
             "NIOHTTP1",
@@ -28,7 +28,7 @@ struct TidyTests {
             "Glibc",
         ],
         "FunctionHost": [
-            "FunctionBus", "Subprocess", "System", "SystemPackage", "Logging", "Yams", "Foundation",
+            "FunctionBus", "BusContract", "Subprocess", "System", "SystemPackage", "Logging", "Yams", "Foundation",
             "FoundationEssentials", "Synchronization", "Glibc",
         ],
         "BusBench": [

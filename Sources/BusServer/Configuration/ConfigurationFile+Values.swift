@@ -69,6 +69,26 @@ extension ConfigurationFile {
         return value
     }
 
+    func memory(_ node: Node, _ key: String, in range: ClosedRange<Int>) throws(ConfigurationFailure) -> Int {
+        guard let text = node.string, text.hasSuffix("%") else { return try self.bytes(node, key, in: range) }
+        guard let percent = Int(text.dropLast()), (1...100).contains(percent) else {
+            throw self.failure(node, "\(key) must be a size, or from 1% to 100% of the machine's memory (got \(text))")
+        }
+        return ProcessMemory.total / 100 * percent
+    }
+
+    /// A number per second; `off` is 0.
+    func rate(
+        _ node: Node, _ key: String, example: String, _ parse: (String) -> Int?
+    ) throws(ConfigurationFailure) -> Int {
+        if node.string == "off" || node.bool == false { return 0 }
+        guard let text = node.string, text.hasSuffix("/s"), let rate = parse(String(text.dropLast(2))), rate > 0 else {
+            throw self.failure(
+                node, "\(key) must be a rate such as \(example), or off (got \(node.string ?? "a list"))")
+        }
+        return rate
+    }
+
     func seconds(_ node: Node, _ key: String, in range: ClosedRange<Int>) throws(ConfigurationFailure) -> Int {
         let milliseconds = try self.milliseconds(node, key)
         guard milliseconds % 1000 == 0, range.contains(milliseconds / 1000) else {

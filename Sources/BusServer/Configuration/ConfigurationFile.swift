@@ -18,7 +18,8 @@ package struct ConfigurationFile {
     package func read(_ text: String) throws(ConfigurationFailure) -> ServerConfiguration {
         var configuration = ServerConfiguration()
         guard let root = try self.parse(text) else { return configuration }
-        let top = try self.section(root, path: "", keys: ["listeners", "allowInsecure", "loops", "shutdown", "limits"])
+        let top = try self.section(
+            root, path: "", keys: ["listeners", "allowInsecure", "loops", "shutdown", "systemTopics", "limits"])
         if let node = top["listeners"] { configuration.listeners = try self.listeners(node) }
         if let node = top["allowInsecure"] { configuration.allowsInsecure = try self.boolean(node, "allowInsecure") }
         if let node = top["loops"] { configuration.loops = try self.integer(node, "loops", in: 1...64) }
@@ -28,7 +29,10 @@ package struct ConfigurationFile {
                 configuration.drainTimeout = .milliseconds(try self.milliseconds(node, "shutdown.drainTimeout"))
             }
         }
-        if let node = top["limits"] { try self.limits(node, into: &configuration.limits) }
+        if let node = top["limits"] { try self.limits(node, into: &configuration) }
+        if let node = top["systemTopics"] {
+            configuration.systemIntervalSeconds = try self.seconds(node, "systemTopics", in: 0...86_400)
+        }
         for listener in configuration.listeners where !listener.isLocal && !configuration.allowsInsecure {
             throw self.failure(
                 top["listeners"],
@@ -48,7 +52,7 @@ package struct ConfigurationFile {
 
     // MARK: Sections
 
-    private func limits(_ node: Node, into limits: inout BrokerLimits) throws(ConfigurationFailure) {
+    private func limits(_ node: Node, into configuration: inout ServerConfiguration) throws(ConfigurationFailure) {
         let path = "limits."
         let keys = try self.section(node, path: path, keys: Self.limitKeys.map(\.name))
         for key in Self.limitKeys {
@@ -58,8 +62,11 @@ package struct ConfigurationFile {
                 case .count: try self.integer(node, path + key.name, in: key.range)
                 case .bytes: try self.bytes(node, path + key.name, in: key.range)
                 case .seconds: try self.seconds(node, path + key.name, in: key.range)
+                case .memory: try self.memory(node, path + key.name, in: key.range)
+                case .messageRate: try self.rate(node, path + key.name, example: "1000/s", Int.init)
+                case .byteRate: try self.rate(node, path + key.name, example: "1MB/s", Quantity.bytes)
                 }
-            key.set(&limits, value)
+            key.set(&configuration, value)
         }
     }
 }

@@ -32,6 +32,10 @@ struct EventLog: Sendable {
                 "connection refused", metadata: ["address": "\(origin.remoteAddress)", "reason": "\(reason.label)"])
         case .sessionEnded(let client):
             self.logger.debug("session ended", metadata: ["client": "\(client)"])
+        case .memoryPressure(let pressure, let bytes, let limit):
+            self.logger.log(
+                level: pressure == .none ? .notice : .warning, "memory",
+                metadata: ["pressure": "\(pressure)", "bytes": "\(bytes)", "limit": "\(limit)"])
         case .denied(let client, let action, let topic):
             self.logger.notice(
                 "not allowed", metadata: ["client": "\(client)", "action": "\(action)", "topic": "\(topic)"])

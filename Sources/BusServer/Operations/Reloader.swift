@@ -41,7 +41,7 @@ final class Reloader: Sendable {
 
     private func apply(_ new: ServerConfiguration) {
         self.broker.withBroker { $0.limits = new.limits }
-        self.broker.onEveryLoop { $0.limits = new.limits.session }
+        self.broker.onEveryLoop { $0.limits = new.connectionLimits }
     }
 
     private func report(_ change: ConfigurationChange) {
@@ -60,9 +60,10 @@ struct ConfigurationChange: Equatable {
     var waiting: [String] = []
 
     init(from old: ServerConfiguration, to new: ServerConfiguration) {
-        if old.limits != new.limits { self.applied.append("limits") }
+        if old.limits != new.limits || old.connectionLimits != new.connectionLimits { self.applied.append("limits") }
         if old.drainTimeout != new.drainTimeout { self.waiting.append("shutdown.drainTimeout") }
         if old.listeners != new.listeners { self.waiting.append("listeners") }
+        if old.systemIntervalSeconds != new.systemIntervalSeconds { self.waiting.append("systemTopics") }
         if old.loops != new.loops { self.waiting.append("loops") }
     }
 }

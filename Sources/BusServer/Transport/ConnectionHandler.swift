@@ -22,11 +22,18 @@ final class ConnectionHandler: ChannelInboundHandler {
     private var lingeringEnd: Scheduled<Void>?
     /// How long a client may take to close its side after our last word.
     private static let lingering = TimeAmount.seconds(2)
+    /// How fast the client may publish; `nil` where nobody is held back.
+    private var rate: RateLimit?
+    private let stallTime: TimeAmount
+    /// Looks from time to time whether a client that is behind still takes bytes.
+    private var stallCheck: Scheduled<Void>?
 
     /// - Parameter opening: `nil` on a socket that speaks MQTT from its first byte.
-    init(driver: LoopDriver, limits: SessionLimits, listener: Int, opening: Opening? = nil) {
+    init(driver: LoopDriver, limits: ConnectionLimits, listener: Int, opening: Opening? = nil) {
         self.driver = driver
-        self.reader = PacketReader(limits: limits)
+        self.reader = PacketReader(limits: limits.session)
+        self.rate = limits.rates.isUnlimited ? nil : RateLimit(limits.rates, now: LoopDriver.now())
+        self.stallTime = limits.stallTime
         self.listener = listener
         self.opening = opening
     }
@@ -70,21 +77,39 @@ final class ConnectionHandler: ChannelInboundHandler {
 
     func channelRead(context: ChannelHandlerContext, data: NIOAny) {
         guard let identifier = self.identifier, !self.isClosing else { return }
-        self.reader.append(self.unwrapInboundIn(data))
+        let bytes = self.unwrapInboundIn(data)
+        var unreported = bytes.readableBytes
+        var publishCount = 0
+        self.reader.append(bytes)
         do throws(DecodingFailure) {
             var hasMore = true
             while hasMore {
                 hasMore = try self.reader.read(upTo: LoopDriver.sliceMax, into: &self.driver.packets)
-                guard self.driver.receive(from: identifier) else {
+                if self.rate != nil { publishCount += self.driver.packets.count(where: \.isPublish) }
+                guard self.driver.receive(from: identifier, byteCount: unreported) else {
                     self.isClosing = true
                     return
                 }
+                unreported = 0
             }
         } catch {
             // The packets before the bad one count.
-            _ = self.driver.receive(from: identifier)
+            _ = self.driver.receive(from: identifier, byteCount: unreported)
             self.driver.receive(error, from: identifier)
             self.isClosing = true
+        }
+        self.holdBack(publishCount, bytes: bytes.readableBytes, context)
+    }
+
+    /// Stops reading a client that publishes faster than it may until it has paid for what it sent.
+    private func holdBack(_ publishCount: Int, bytes: Int, _ context: ChannelHandlerContext) {
+        let now = LoopDriver.now()
+        guard let resume = self.rate?.spend(messages: publishCount, bytes: bytes, now: now) else { return }
+        // A channel that is closing has no options any more, and needs none.
+        try? context.channel.syncOptions?.setOption(.autoRead, value: false)
+        let channel = context.channel
+        context.eventLoop.scheduleTask(in: .nanoseconds(Int64(resume.nanoseconds - now.nanoseconds))) {
+            try? channel.syncOptions?.setOption(.autoRead, value: true)
         }
     }
 
@@ -109,6 +134,28 @@ final class ConnectionHandler: ChannelInboundHandler {
     func channelWritabilityChanged(context: ChannelHandlerContext) {
         guard let identifier = self.identifier else { return }
         self.driver.setCongested(!context.channel.isWritable, on: identifier)
+        if !context.channel.isWritable { self.watch(context) }
+    }
+
+    /// Gives up a client that takes no byte for the stall time while some wait for it.
+    private func watch(_ context: ChannelHandlerContext) {
+        guard self.stallCheck == nil, let before = self.bufferedBytes(context) else { return }
+        self.stallCheck = context.eventLoop.assumeIsolated().scheduleTask(in: self.stallTime) {
+            self.stallCheck = nil
+            guard let context = self.context, let identifier = self.identifier, !context.channel.isWritable else {
+                return
+            }
+            if let after = self.bufferedBytes(context), after >= before {
+                self.driver.stalled(identifier)
+            } else {
+                self.watch(context)
+            }
+        }
+    }
+
+    private func bufferedBytes(_ context: ChannelHandlerContext) -> Int? {
+        // Channels without this count are not sockets, and never stall.
+        try? context.channel.syncOptions?.getOption(.bufferedWritableBytes)
     }
 
     func channelInactive(context: ChannelHandlerContext) {
@@ -117,6 +164,8 @@ final class ConnectionHandler: ChannelInboundHandler {
         // The timer would keep the whole connection in memory.
         self.lingeringEnd?.cancel()
         self.lingeringEnd = nil
+        self.stallCheck?.cancel()
+        self.stallCheck = nil
         context.fireChannelInactive()
     }
 

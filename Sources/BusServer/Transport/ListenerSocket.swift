@@ -66,7 +66,7 @@ struct ListenerSocket: Sendable {
         guard let driver = self.drivers[ObjectIdentifier(channel.eventLoop)]?.value else {
             preconditionFailure("every loop of the group has a driver")
         }
-        let high = driver.limits.outboundBytesMax
+        let high = driver.limits.session.outboundBytesMax
         try channel.syncOptions?.setOption(.writeBufferWaterMark, value: .init(low: high / 2, high: high))
         var steps: Set<Opening.Step> = []
         if self.listener.expectsProxyHeader { steps.insert(.proxyHeader) }
@@ -102,7 +102,7 @@ struct ListenerSocket: Sendable {
         let bound = NIOLoopBound((opening, driver), eventLoop: channel.eventLoop)
         let limits = driver.limits
         let number = self.number
-        let upgrade = WebSocketUpgrade(settings: webSocket, frameBytesMax: limits.packetBytesMax + 64)
+        let upgrade = WebSocketUpgrade(settings: webSocket, frameBytesMax: limits.session.packetBytesMax + 64)
         try upgrade.configure(channel) { channel in
             channel.eventLoop.makeCompletedFuture {
                 let (opening, driver) = bound.value
