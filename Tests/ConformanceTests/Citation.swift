@@ -49,7 +49,7 @@ struct Citation {
     /// The first text in quotation marks, without ids in brackets and parentheses at its end.
     private static func title(of attribute: String) -> String {
         guard let match = attribute.firstMatch(of: /"((?:[^"\\]|\\.)*)"/) else { return "" }
-        return String(match.1).replacing(#/ ?\[MQTT[^\]]*\]/#, with: "").replacing(#/ \([A-Z]\d+\)$/#, with: "")
+        return String(match.1).replacing(#/ ?\[M[QT]+[^\]]*\]/#, with: "").replacing(#/ \([A-Z]\d+\)$/#, with: "")
             .replacing("\\\"", with: "\"").replacing("|", with: "\\|")
     }
 }
