@@ -14,7 +14,7 @@ PROCESS_TESTS := InteroperationTests|FunctionHostTests
 BUILD_PACKAGES := libmosquitto-dev libsqlite3-dev pkg-config python3 mosquitto-clients
 TEST_PACKAGES := $(BUILD_PACKAGES) mosquitto openssl python3-pip
 
-.PHONY: help run test build bench install lint packages test-packages clean
+.PHONY: help run test build bench install lint conformance packages test-packages clean
 
 help:
 	@echo "make run      build fcbus, start broker, host and example functions (PORT=1883)"
@@ -23,6 +23,7 @@ help:
 	@echo "make build    build the release binary ($(RELEASE))"
 	@echo "make install  install it below PREFIX (default $(PREFIX))"
 	@echo "make lint     check the format of the sources"
+	@echo "make conformance  write Documentation/conformance.md anew"
 
 run: build
 	@exec Examples/run.sh $(RELEASE) $(PORT)
@@ -39,6 +40,9 @@ test: test-packages lint
 
 lint:
 	@$(SWIFT) format lint --strict --recursive --parallel --configuration .swift-format Sources Tests Package.swift
+
+conformance:
+	@FCBUS_WRITE_CONFORMANCE=1 $(SWIFT) test --filter StatementTests
 
 bench: build test-packages
 	@$(RELEASE) bench --standard --against mosquitto

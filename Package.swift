@@ -106,6 +106,9 @@ let package = Package(
         tests("BusIdentityTests", ["BusIdentity", crypto, jwt]),
         tests("BusCallsTests", ["BusCalls", "BusContract", "BusTopics", deque]),
         tests("BusCoreTests", ["BusTestKit", "BusAccess", "BusCore", "BusSession", "BusWire", nioCore]),
+        .testTarget(
+            name: "ConformanceTests", dependencies: ["BusTestKit", "BusCore", "BusSession", "BusWire", nioCore],
+            exclude: ["statements-3.1.1.tsv", "statements-5.0.tsv"], swiftSettings: testRules),
         tests("BusServerTests", ["BusServer", "BusAccess", "BusCore", "BusSession", nioCore]),
         .testTarget(
             name: "BusStoreTests", dependencies: ["BusStore", "BusCore", "CSQLite", "BusTestKit", "StoreProbe"],

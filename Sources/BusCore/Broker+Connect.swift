@@ -7,6 +7,7 @@ extension Broker {
     mutating func connect(_ connect: Connect, on index: Int, now: Timestamp) {
         self.connections[index].version = connect.version
         self.connections[index].wantsProblemInformation = connect.properties.requestProblemInformation != 0
+        self.connections[index].maximumPacketSize = connect.properties.maximumPacketSize.map(Int.init) ?? .max
         if let refusal = self.refusal(of: connect) {
             self.end(index, refusal, now: now)
             return
@@ -22,14 +23,18 @@ extension Broker {
         }
         let assigned = connect.clientIdentifier.isEmpty ? self.makeClientIdentifier() : nil
         let client = assigned ?? connect.clientIdentifier
+        let limit = self.connections[index].maximumPacketSize
+        guard let properties = self.acceptance(of: connect, assigned: assigned, byteCountMax: limit) else {
+            let message = "the Maximum Packet Size leaves no room for CONNACK"
+            self.end(index, .violation(.packetTooLarge, message), now: now)
+            return
+        }
         let (session, isResumed) = self.openSession(of: client, for: connect, now: now)
         let identity = Identity(user: login.user, clientIdentifier: client, groups: login.groups)
         self.setStanding(Standing(identity: identity, rights: self.policy.rights(of: identity)), of: session)
         self.adopt(connect, session: session, on: index, now: now)
         self.arm(.loginExpiry, connection: index, due: login.expiresAt)
-        self.send(
-            .connAck(self.acceptance(of: connect, session: session, isResumed: isResumed, assigned: assigned)),
-            on: index)
+        self.send(.connAck(ConnAck(sessionPresent: isResumed, properties: properties)), on: index)
         self.events.append(
             .connected(
                 client: client, version: connect.version, origin: self.connections[index].origin,
@@ -68,6 +73,9 @@ extension Broker {
             return .violation(.badAuthenticationMethod, "extended authentication is not offered")
         }
         guard let will = connect.will else { return nil }
+        if self.limits.session.checksPayloadFormat, will.properties.payloadFormatIndicator == 1, !will.payload.isUTF8 {
+            return .violation(.payloadFormatInvalid, "the will is said to be UTF-8 and is not")
+        }
         do {
             let topic = try TopicName(will.topic, limits: self.limits.topics)
             guard topic.string.utf8.first != UInt8(ascii: "$") else {
@@ -113,16 +121,13 @@ extension Broker {
         self.connections[index].aliases = InboundTopicAliases(maximum: limits.topicAliasMaximumIn)
         let aliases = min(properties.topicAliasMaximum ?? 0, limits.topicAliasMaximumOut)
         if aliases > 0 { self.connections[index].outboundAliases = OutboundTopicAliases(maximum: Int(aliases)) }
-        if let maximum = properties.maximumPacketSize {
-            self.connections[index].maximumPacketSize = Int(maximum)
-        }
         self.sessions[session].connection = index
         self.statistics.clientsConnected += 1
         if let user = self.standings[session].identity.user { self.connectionsOfUser[user, default: 0] += 1 }
         self.sessions[session].will = connect.will
-        self.sessions[session].expirySeconds = min(Self.wishedExpiry(connect), limits.sessionExpirySecondsMax)
-        self.sessions[session].inbound.receiveMaximum =
-            connect.version == .v5 ? limits.receiveMaximumIn : Int(UInt16.max)
+        self.sessions[session].expirySeconds = self.expirySeconds(connect)
+        self.sessions[session].inbound.resume(
+            receiveMaximum: connect.version == .v5 ? limits.receiveMaximumIn : Int(UInt16.max))
         let wished = properties.receiveMaximum.map(Int.init) ?? Int(UInt16.max)
         self.sessions[session].window.resume(receiveMaximum: min(wished, limits.receiveMaximumOut))
 
@@ -134,7 +139,8 @@ extension Broker {
 
     private func keepAliveSeconds(_ connect: Connect) -> UInt16 {
         let cap = self.limits.session.keepAliveSecondsMax
-        guard cap > 0 else { return connect.keepAliveSeconds }
+        // A client of 3.x cannot be told another value, and would be cut off though it kept its word.
+        guard connect.version == .v5, cap > 0 else { return connect.keepAliveSeconds }
         return connect.keepAliveSeconds == 0 ? cap : min(connect.keepAliveSeconds, cap)
     }
 
@@ -144,25 +150,28 @@ extension Broker {
         return connect.properties.sessionExpiryInterval ?? 0
     }
 
-    private func acceptance(
-        of connect: Connect, session: Int, isResumed: Bool, assigned: String?
-    ) -> ConnAck {
-        guard connect.version == .v5 else {
-            return ConnAck(sessionPresent: isResumed, reasonCode: .success, properties: [])
-        }
+    private func expirySeconds(_ connect: Connect) -> UInt32 {
+        min(Self.wishedExpiry(connect), self.limits.session.sessionExpirySecondsMax)
+    }
+
+    /// The properties of the CONNACK that accepts a client. What only informs it is left out where its Maximum Packet
+    /// Size is too small ([MQTT-3.2.2-20]); `nil` where even the rest is too large.
+    private func acceptance(of connect: Connect, assigned: String?, byteCountMax: Int) -> Properties? {
+        guard connect.version == .v5 else { return [] }
         let limits = self.limits.session
-        var properties: Properties = [
+        var terms: Properties = [
             .receiveMaximum(UInt16(clamping: limits.receiveMaximumIn)),
             .maximumPacketSize(UInt32(clamping: limits.packetBytesMax)),
-            .topicAliasMaximum(limits.topicAliasMaximumIn),
         ]
-        let expiry = self.sessions[session].expirySeconds
-        if expiry != Self.wishedExpiry(connect) { properties.append(.sessionExpiryInterval(expiry)) }
+        let expiry = self.expirySeconds(connect)
+        if expiry != Self.wishedExpiry(connect) { terms.append(.sessionExpiryInterval(expiry)) }
         let keepAlive = self.keepAliveSeconds(connect)
-        if keepAlive != connect.keepAliveSeconds { properties.append(.serverKeepAlive(keepAlive)) }
-        if let assigned { properties.append(.assignedClientIdentifier(assigned)) }
-        self.appendCallCapabilities(to: &properties, connect: connect, client: assigned ?? connect.clientIdentifier)
-        return ConnAck(sessionPresent: isResumed, reasonCode: .success, properties: properties)
+        if keepAlive != connect.keepAliveSeconds { terms.append(.serverKeepAlive(keepAlive)) }
+        if let assigned { terms.append(.assignedClientIdentifier(assigned)) }
+        var all = terms
+        all.append(.topicAliasMaximum(limits.topicAliasMaximumIn))
+        self.appendCallCapabilities(to: &all, connect: connect, client: assigned ?? connect.clientIdentifier)
+        return [all, terms].first { ConnAck(properties: $0).encodedByteCount <= byteCountMax }
     }
 
     /// Unique among the sessions that exist; not a secret.

@@ -20,18 +20,6 @@ extension Broker {
                 return
             }
         }
-        if publish.qos == .exactlyOnce, let identifier = publish.packetIdentifier {
-            switch self.sessions[session].inbound.receivedPublish(identifier) {
-            case .new: break
-            case .duplicate:
-                self.send(.pubRec(Acknowledgement(packetIdentifier: identifier)), on: index)
-                return
-            case .exceedsReceiveMaximum:
-                let message = "more QoS 2 messages under way than the announced Receive Maximum"
-                self.end(index, .violation(.receiveMaximumExceeded, message), now: now)
-                return
-            }
-        }
         let route: Route
         do {
             route = try self.route(for: publish)
@@ -40,20 +28,49 @@ extension Broker {
             self.end(index, .violation(.topicNameInvalid, error.message), now: now)
             return
         }
+        guard self.isNew(publish, on: index, now: now) else { return }
+        if self.hasWrongFormat(publish) {
+            self.statistics.refusedPayloads += 1
+            self.acknowledge(publish, .payloadFormatInvalid, on: index)
+            return
+        }
         let code = self.accept(publish, along: route, from: session, now: now)
         self.acknowledge(publish, code, on: index)
         self.performCallEffects(now: now)
     }
 
-    /// Routes a message that the broker itself makes or that a session left behind (its will).
+    /// Whether a message is to be delivered; one of QoS 2 that is not is answered here.
+    private mutating func isNew(_ publish: Publish, on index: Int, now: Timestamp) -> Bool {
+        guard publish.qos == .exactlyOnce, let identifier = publish.packetIdentifier else { return true }
+        switch self.sessions[self.connections[index].session].inbound.receivedPublish(identifier) {
+        case .new:
+            return true
+        case .duplicate:
+            self.send(.pubRec(Acknowledgement(packetIdentifier: identifier)), on: index)
+        case .exceedsReceiveMaximum:
+            let message = "more QoS 2 messages under way than the announced Receive Maximum"
+            self.end(index, .violation(.receiveMaximumExceeded, message), now: now)
+        }
+        return false
+    }
+
+    /// Whether the payload is said to be UTF-8 and is not (3.3.2.3.2 lets a receiver look).
+    private func hasWrongFormat(_ publish: Publish) -> Bool {
+        guard self.limits.session.checksPayloadFormat, publish.hasProperties,
+            publish.properties.payloadFormatIndicator == 1
+        else { return false }
+        return !publish.payload.isUTF8
+    }
+
+    /// Routes a message that the broker itself makes.
     mutating func publish(_ publish: Publish, from session: Int?, now: Timestamp) {
-        // The topic was validated when the message was made: a will at CONNECT, a reply address with its request.
+        // The topic was validated when the message was made: a reply address with its request.
         guard let route = try? self.route(for: publish) else { return }
         self.distribute(publish, along: route, from: session, now: now)
     }
 
     /// Puts a client's message where its topic says; the result is what PUBACK or PUBREC reports.
-    private mutating func accept(
+    mutating func accept(
         _ publish: Publish, along route: Route, from session: Int, now: Timestamp
     ) -> ReasonCode {
         if let code = self.shed(publish) { return code }

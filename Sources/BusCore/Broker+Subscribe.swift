@@ -128,10 +128,10 @@ extension Broker {
         case .sendIfNew where !isNew: return
         case .sendIfNew, .sendOnSubscribe: break
         }
-        let client = self.sessions[session].clientIdentifier
         guard self.pressure < .shedsQoS0 else { return }
+        let client = ClientIdentifier(self.sessions[session].clientIdentifier)
         for message in self.retainedMessages(for: record.filter, now: now) {
-            if record.options.noLocal, message.publisher?.clientIdentifier == client { continue }
+            if record.options.noLocal, message.isPublished(by: client) { continue }
             if self.restricts, !self.maySendRetained(message, to: session) { continue }
             self.sessions[session].replay.append(
                 OutgoingMessage(

@@ -125,6 +125,9 @@ package struct Broker: Sendable {
         _ failure: DecodingFailure, from identifier: ConnectionIdentifier, now: Timestamp
     ) {
         guard self.isOpen(identifier) else { return }
+        if self.connections[identifier.index].phase == .awaitingConnect, let version = failure.version {
+            self.connections[identifier.index].version = version
+        }
         self.end(identifier.index, .violation(failure.reasonCode, failure.message), now: now)
     }
 
@@ -238,9 +241,20 @@ package struct Broker: Sendable {
         self.listed.append(index)
     }
 
-    mutating func send(_ packet: Packet, on index: Int) {
+    /// Sends a packet other than PUBLISH; `false` when it is larger than the client takes and was dropped
+    /// ([MQTT-3.1.2-24]).
+    @discardableResult
+    mutating func send(_ packet: Packet, on index: Int) -> Bool {
         self.list(index)
-        self.statistics.otherPacketsSent += 1
+        let start = self.connections[index].outbound.writerIndex
         self.connections[index].outbound.writePacket(packet, version: self.connections[index].version)
+        let length = self.connections[index].outbound.writerIndex - start
+        guard length > self.connections[index].maximumPacketSize else {
+            self.statistics.otherPacketsSent += 1
+            return true
+        }
+        self.connections[index].outbound.moveWriterIndex(to: start)
+        self.statistics.droppedTooLarge += 1
+        return false
     }
 }

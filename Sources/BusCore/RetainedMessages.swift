@@ -8,6 +8,10 @@ struct RetainedMessage: Sendable {
     var expiresAt: Timestamp
     /// For `no local`, and for the right to have published it; `nil` for the broker itself.
     var publisher: Identity?
+
+    func isPublished(by client: ClientIdentifier) -> Bool {
+        self.publisher.map { ClientIdentifier($0.clientIdentifier) } == client
+    }
 }
 
 /// The retained messages of all topics, within a number and a number of bytes.

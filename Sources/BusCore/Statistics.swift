@@ -14,6 +14,8 @@ package struct Statistics: Sendable, Equatable {
     /// Messages and subscriptions that the access rules do not allow.
     package var deniedPublishes = 0
     package var deniedSubscriptions = 0
+    /// Messages whose payload is not the UTF-8 that it is said to be.
+    package var refusedPayloads = 0
     /// All packets but PUBLISH.
     package var otherPacketsSent = 0
     package var bytesReceived = 0

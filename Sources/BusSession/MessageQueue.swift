@@ -55,6 +55,12 @@ package struct MessageQueue: Sendable {
         return nil
     }
 
+    /// All messages, oldest first; the queue is empty after.
+    package mutating func takeAll() -> [OutgoingMessage] {
+        defer { self = MessageQueue() }
+        return Array(self.messages)
+    }
+
     /// Removes function calls, which must not outlive the network connection they were dispatched to.
     package mutating func removeCalls() {
         self.keep { !$0.isCall }

@@ -110,6 +110,11 @@ package struct Session: Sendable {
         self.replay.removeAll { !isKept($0) }
     }
 
+    /// What a session that ends may leave to others: QoS 1 messages without acknowledgement, and the queue.
+    package mutating func takeShareable() -> [OutgoingMessage] {
+        self.window.messagesOfQoS1 + self.queue.takeAll()
+    }
+
     /// Forgets what must not outlive the network connection.
     package mutating func removeCalls() {
         self.window.removeCalls()
