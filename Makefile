@@ -11,7 +11,7 @@ DEBUG := .build/debug/fcbus
 PYTHON_PACKAGES := .build/python
 PROCESS_TESTS := InteroperationTests|FunctionHostTests
 
-BUILD_PACKAGES := libmosquitto-dev pkg-config python3 mosquitto-clients
+BUILD_PACKAGES := libmosquitto-dev libsqlite3-dev pkg-config python3 mosquitto-clients
 TEST_PACKAGES := $(BUILD_PACKAGES) mosquitto openssl python3-pip
 
 .PHONY: help run test build bench install lint conformance packages test-packages clean

@@ -21,6 +21,9 @@ let nioHTTP = Target.Dependency.product(name: "NIOHTTP1", package: "swift-nio")
 let nioWebSocket = Target.Dependency.product(name: "NIOWebSocket", package: "swift-nio")
 let x509 = Target.Dependency.product(name: "X509", package: "swift-certificates")
 let asn1 = Target.Dependency.product(name: "SwiftASN1", package: "swift-asn1")
+let crypto = Target.Dependency.product(name: "Crypto", package: "swift-crypto")
+let cryptoExtras = Target.Dependency.product(name: "CryptoExtras", package: "swift-crypto")
+let jwt = Target.Dependency.product(name: "JWTKit", package: "jwt-kit")
 let nioTLS = Target.Dependency.product(name: "NIOTLS", package: "swift-nio")
 let deque = Target.Dependency.product(name: "DequeModule", package: "swift-collections")
 let heap = Target.Dependency.product(name: "HeapModule", package: "swift-collections")
@@ -49,6 +52,8 @@ let package = Package(
         .package(url: "https://github.com/apple/swift-nio", from: "2.101.0"),
         .package(url: "https://github.com/apple/swift-nio-ssl", from: "2.37.0"),
         .package(url: "https://github.com/apple/swift-certificates", from: "1.21.0"),
+        .package(url: "https://github.com/apple/swift-crypto", from: "4.5.0"),
+        .package(url: "https://github.com/vapor/jwt-kit", from: "5.7.0"),
         .package(url: "https://github.com/apple/swift-asn1", from: "1.7.0"),
         .package(url: "https://github.com/apple/swift-collections", from: "1.6.0"),
         .package(url: "https://github.com/apple/swift-log", from: "1.16.0"),
@@ -68,13 +73,15 @@ let package = Package(
         room("BusCore", ["BusWire", "BusTopics", "BusContract", "BusAccess", "BusSession", "BusCalls", nioCore, heap]),
 
         // Drivers.
+        room("BusIdentity", [crypto, cryptoExtras, jwt]),
         room(
             "BusServer",
             [
-                "BusAccess", "BusCore", "BusSession", "BusWire", nioCore, nioPosix, nioTLS, nioSSL, nioHTTP,
-                nioWebSocket, x509,
-                asn1, logging, lifecycle, signals, yams,
+                "BusAccess", "BusIdentity", "BusCore", "BusSession", "BusWire", nioCore, nioPosix, nioTLS, nioSSL,
+                nioHTTP, nioWebSocket, x509, asn1, logging, lifecycle, signals, yams,
             ]),
+        .systemLibrary(name: "CSQLite", pkgConfig: "sqlite3", providers: [.apt(["libsqlite3-dev"])]),
+        room("BusStore", ["BusCore", "CSQLite"]),
         .systemLibrary(name: "CMosquitto", pkgConfig: "libmosquitto", providers: [.apt(["libmosquitto-dev"])]),
         room("BusMosquitto", ["CMosquitto"]),
         room("FunctionBus", ["BusMosquitto", "BusContract", "BusTopics"]),
@@ -83,22 +90,29 @@ let package = Package(
         .executableTarget(
             name: "fcbus",
             dependencies: [
-                "BusServer", "BusBench", "FunctionBus", "FunctionHost", argumentParser, logging, lifecycle, signals,
+                "BusServer", "BusIdentity", "BusBench", "FunctionBus", "FunctionHost", argumentParser, logging,
+                lifecycle, signals,
             ],
             swiftSettings: houseRules),
 
         // For the tests.
         room("BusTestKit", ["BusAccess", "BusCore", "BusSession", "BusWire", nioCore]),
+        .executableTarget(
+            name: "StoreProbe", dependencies: ["BusStore", "BusCore", "BusTestKit"], swiftSettings: houseRules),
         tests("BusWireTests", ["BusWire", nioCore]),
         tests("BusTopicsTests", ["BusTopics"]),
         tests("BusContractTests", ["BusContract", "BusTopics"]),
         tests("BusAccessTests", ["BusAccess", "BusContract", "BusTopics"]),
+        tests("BusIdentityTests", ["BusIdentity", crypto, jwt]),
         tests("BusCallsTests", ["BusCalls", "BusContract", "BusTopics", deque]),
         tests("BusCoreTests", ["BusTestKit", "BusAccess", "BusCore", "BusSession", "BusWire", nioCore]),
         .testTarget(
             name: "ConformanceTests", dependencies: ["BusTestKit", "BusCore", "BusSession", "BusWire", nioCore],
             exclude: ["statements-3.1.1.tsv", "statements-5.0.tsv"], swiftSettings: testRules),
         tests("BusServerTests", ["BusServer", "BusAccess", "BusCore", "BusSession", nioCore]),
+        .testTarget(
+            name: "BusStoreTests", dependencies: ["BusStore", "BusCore", "CSQLite", "BusTestKit", "StoreProbe"],
+            exclude: ["Golden"], swiftSettings: testRules),
         tests("FunctionHostTests", ["FunctionHost", subprocess, logging]),
         tests("HouseTests", []),
         .testTarget(

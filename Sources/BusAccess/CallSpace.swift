@@ -37,6 +37,12 @@ enum CallSpace {
         return topics.contains { filter.matches($0.string) } ? function : nil
     }
 
+    /// Whether a filter names the service of the platform's own functions, at its place in topics of calls.
+    static func spellsSystem(_ filter: TopicFilter) -> Bool {
+        let levels = filter.levels
+        return levels.count > 2 && self.function(service: String(levels[1]), function: "any")?.isSystem == true
+    }
+
     private static func function(service: String, function: String) -> FunctionName? {
         do {
             let operation = try FunctionName(systemOperation: function)

@@ -10,52 +10,57 @@ struct FilledPattern: Sendable {
     private static let multi = UInt8(ascii: "#")
 
     let filter: TopicFilter
-    private let bytes: [UInt8]
-    private let isOpenAtFront: Bool
-    private let callsApart: Bool
+    /// Whether topics of the call protocol must be spelled.
+    let callsApart: Bool
 
-    /// - Parameter callsApart: whether topics of the call protocol must be spelled.
     init(_ filter: TopicFilter, callsApart: Bool) {
         self.filter = filter
-        self.bytes = Array(filter.filter.utf8)
-        self.isOpenAtFront = self.bytes[0] == Self.single || self.bytes[0] == Self.multi
         self.callsApart = callsApart
     }
 
-    /// Whether a topic name matches: one walk over both, nothing allocated.
-    func matches(_ topic: Span<UInt8>) -> Bool {
-        if self.isOpenAtFront, topic.count > 0 {
-            if topic[0] == UInt8(ascii: "$") || (self.callsApart && CallSpace.contains(topic)) { return false }
+    /// Whether a pattern's text matches a topic name, or covers a filter: matches every topic that the filter does.
+    ///
+    /// One walk over both answers either question, with nothing allocated: `+` in a filter is a level that no name of a
+    /// pattern equals, and `#` one that only `#` covers. What a filter reaches from above among topics that must be
+    /// spelled does not count, since it is held back message by message.
+    ///
+    /// - Parameter text: a filter in its `longForm`.
+    static func covers(_ pattern: Span<UInt8>, _ text: Span<UInt8>, callsApart: Bool) -> Bool {
+        if pattern[0] == self.single || pattern[0] == self.multi, text.count > 0 {
+            if text[0] == UInt8(ascii: "$") || (callsApart && CallSpace.contains(text)) { return false }
         }
         var place = 0
         var index = 0
         // Each turn begins at the start of a level in both.
         while true {
-            let first = place < self.bytes.count ? self.bytes[place] : Self.slash
-            if first == Self.multi { return true }
-            if first == Self.single {
+            let first = place < pattern.count ? pattern[place] : self.slash
+            if first == self.multi { return true }
+            if first == self.single {
                 place += 1
-                while index < topic.count, topic[index] != Self.slash { index += 1 }
+                if index < text.count, text[index] == self.multi { return false }
+                while index < text.count, text[index] != self.slash { index += 1 }
             } else {
-                while place < self.bytes.count, self.bytes[place] != Self.slash {
-                    guard index < topic.count, topic[index] == self.bytes[place] else { return false }
+                while place < pattern.count, pattern[place] != self.slash {
+                    guard index < text.count, text[index] == pattern[place] else { return false }
                     place += 1
                     index += 1
                 }
             }
-            if place == self.bytes.count { return index == topic.count }
+            if place == pattern.count { return index == text.count }
             // `a/#` matches `a` too.
-            if index == topic.count { return place + 2 == self.bytes.count && self.bytes[place + 1] == Self.multi }
-            guard topic[index] == Self.slash else { return false }
+            if index == text.count { return place + 2 == pattern.count && pattern[place + 1] == self.multi }
+            guard text[index] == self.slash else { return false }
             place += 1
             index += 1
         }
     }
 
-    /// Whether every topic that a subscription matches is matched by this pattern; what such a subscription reaches
-    /// from above in topics that must be spelled does not count, since it is held back message by message.
-    func covers(_ filter: TopicFilter) -> Bool {
-        if self.isOpenAtFront, self.callsApart, CallSpace.contains(filter) { return false }
-        return self.filter.covers(filter)
+    /// No topic is empty, so `#` matches what `+/#` does, and `/#` what `/+/#` does.
+    static func longForm(_ filter: TopicFilter) -> String {
+        switch filter.filter {
+        case "#": "+/#"
+        case "/#": "/+/#"
+        default: filter.filter
+        }
     }
 }

@@ -10,20 +10,25 @@ import BusTopics
 /// into no pattern.
 struct ListRights: Sendable {
     private struct Tier: Sendable {
-        var denied: [FilledPattern] = []
-        var readable: [FilledPattern] = []
-        var writable: [FilledPattern] = []
+        var denied = PatternList()
+        var readable = PatternList()
+        var writable = PatternList()
+        /// Those of `writable` that spell the service of the platform's own functions.
+        var systemWritable = PatternList()
+        /// Whether requests of some function are readable.
+        var servesSomething = false
 
         mutating func add(_ line: MosquittoAccessList.Line, for identity: Identity) {
             let effect: AccessRule.Effect = line.access == .deny ? .deny : .allow
-            guard let pattern = line.pattern.filled(for: identity, effect: effect, callsApart: false) else { return }
-            switch line.access {
-            case .deny: self.denied.append(pattern)
-            case .read: self.readable.append(pattern)
-            case .write: self.writable.append(pattern)
-            case .readWrite:
+            guard let pattern = line.pattern.filled(for: identity, effect: effect) else { return }
+            if line.access == .deny { self.denied.append(pattern) }
+            if line.access == .read || line.access == .readWrite {
                 self.readable.append(pattern)
+                if CallFilter.role(of: pattern.filter) != .unrelated { self.servesSomething = true }
+            }
+            if line.access == .write || line.access == .readWrite {
                 self.writable.append(pattern)
+                if CallSpace.spellsSystem(pattern.filter) { self.systemWritable.append(pattern) }
             }
         }
     }
@@ -58,13 +63,8 @@ struct ListRights: Sendable {
     /// What a line says of a topic of calls, `nil` when none does.
     private func decision(on topic: CallTopic) -> Bool? {
         let text = topic.string.utf8
-        guard case .request(let function, _) = topic, function.isSystem else {
-            return self.decision(on: text.span, \.writable)
-        }
-        return self.decision(on: text.span, \.writable) { pattern in
-            let levels = pattern.filter.levels
-            return levels.count > 1 && levels[1] == function.service
-        }
+        let isSystem = if case .request(let function, _) = topic { function.isSystem } else { false }
+        return self.decision(on: text.span, isSystem ? \.systemWritable : \.writable)
     }
 
     func mayServe(_ function: FunctionName) -> Bool {
@@ -105,28 +105,23 @@ struct ListRights: Sendable {
         return !filter.isShared || self.coversReading(filter)
     }
 
-    private var servesSomething: Bool {
-        self.tiers.contains { $0.readable.contains { CallFilter.role(of: $0.filter) != .unrelated } }
-    }
+    private var servesSomething: Bool { self.tiers.contains(where: \.servesSomething) }
 
     // MARK: Decisions
 
     /// What the first line says that matches a topic, `nil` when none does.
-    private func decision(
-        on topic: Span<UInt8>, _ list: KeyPath<Tier, [FilledPattern]>,
-        where counts: (FilledPattern) -> Bool = { _ in true }
-    ) -> Bool? {
+    private func decision(on topic: Span<UInt8>, _ list: KeyPath<Tier, PatternList>) -> Bool? {
         for tier in self.tiers {
-            for pattern in tier.denied where pattern.matches(topic) { return false }
-            for pattern in tier[keyPath: list] where pattern.matches(topic) && counts(pattern) { return true }
+            if tier.denied.matches(topic) { return false }
+            if tier[keyPath: list].matches(topic) { return true }
         }
         return nil
     }
 
     private func coversReading(_ filter: TopicFilter) -> Bool {
         for tier in self.tiers {
-            if tier.denied.contains(where: { $0.covers(filter) }) { return false }
-            if tier.readable.contains(where: { $0.covers(filter) }) { return true }
+            if tier.denied.covers(filter) { return false }
+            if tier.readable.covers(filter) { return true }
         }
         return false
     }

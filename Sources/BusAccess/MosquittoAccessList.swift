@@ -72,12 +72,12 @@ package struct MosquittoAccessList: Sendable {
         if rest.isEmpty {
             // Without an access the topic is for both; it cannot contain a space then.
             guard access == nil else { throw AccessFailure("a topic is missing behind `\(keyword) \(word)`") }
-            return Line(access: .readWrite, pattern: try TopicPattern(word, notation: notation))
+            return Line(access: .readWrite, pattern: try TopicPattern(word, notation: notation, callsApart: false))
         }
         guard let access else {
             throw AccessFailure("'\(word)' is none of `read`, `write`, `readwrite` and `deny`")
         }
-        return Line(access: access, pattern: try TopicPattern(rest, notation: notation))
+        return Line(access: access, pattern: try TopicPattern(rest, notation: notation, callsApart: false))
     }
 
     /// Without spaces and returns around it.

@@ -7,8 +7,8 @@ import BusTopics
 /// events, dead letters, watching calls) is left to topic rules, and these must spell its prefix.
 struct RuleRights: Sendable {
     private struct TopicGrants: Sendable {
-        var allowed: [FilledPattern] = []
-        var denied: [FilledPattern] = []
+        var allowed = PatternList()
+        var denied = PatternList()
     }
 
     private struct FunctionGrants: Sendable {
@@ -31,7 +31,7 @@ struct RuleRights: Sendable {
     }
 
     private mutating func add(_ rule: AccessRule, for identity: Identity) {
-        let list: WritableKeyPath<TopicGrants, [FilledPattern]> = rule.effect == .allow ? \.allowed : \.denied
+        let list: WritableKeyPath<TopicGrants, PatternList> = rule.effect == .allow ? \.allowed : \.denied
         let functions: WritableKeyPath<FunctionGrants, [FunctionPattern]> =
             rule.effect == .allow ? \.allowed : \.denied
         switch rule.right {
@@ -117,14 +117,11 @@ struct RuleRights: Sendable {
     private func permits(_ topic: Span<UInt8>, in grants: TopicGrants) -> Bool {
         if self.isDenied(topic, in: grants) { return false }
         if self.administers { return true }
-        for pattern in grants.allowed where pattern.matches(topic) { return true }
-        return false
+        return grants.allowed.matches(topic)
     }
 
     private func isDenied(_ topic: Span<UInt8>, in grants: TopicGrants) -> Bool {
-        if self.isBarred { return true }
-        for pattern in grants.denied where pattern.matches(topic) { return true }
-        return false
+        self.isBarred || grants.denied.matches(topic)
     }
 
     // MARK: Subscriptions
@@ -141,8 +138,8 @@ struct RuleRights: Sendable {
     }
 
     private func covers(_ filter: TopicFilter) -> Bool {
-        if self.isBarred || self.subscribe.denied.contains(where: { $0.covers(filter) }) { return false }
-        return self.administers || self.subscribe.allowed.contains { $0.covers(filter) }
+        if self.isBarred || self.subscribe.denied.covers(filter) { return false }
+        return self.administers || self.subscribe.allowed.covers(filter)
     }
 
     /// A shared subscription that takes the requests of many functions, and perhaps other messages too.
@@ -158,7 +155,7 @@ struct RuleRights: Sendable {
 
     /// What an instance or a caller subscribes to besides: cancellations, verbs of operators, what a function is.
     private func needsToHear(_ filter: TopicFilter) -> Bool {
-        guard !self.isBarred, !self.subscribe.denied.contains(where: { $0.covers(filter) }) else { return false }
+        guard !self.isBarred, !self.subscribe.denied.covers(filter) else { return false }
         if let function = CallSpace.functionHeard(through: filter) { return self.mayServe(function) }
         if let listener = CallSpace.listener(of: filter) {
             return self.serves(service: listener.service) && (listener.instance.map(self.names.own) ?? true)

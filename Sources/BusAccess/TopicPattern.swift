@@ -22,16 +22,21 @@ package struct TopicPattern: Sendable {
     }
 
     private let parts: [Part]
+    private let callsApart: Bool
+    /// Without places: the same for all, made once.
+    private let fixed: FilledPattern?
     /// The shape: the filter with a letter in each place.
     package let shape: TopicFilter
 
     /// - Throws: what is wrong with the filter, or with the name in braces.
     package init(_ text: String) throws(AccessFailure) {
-        try self.init(text, notation: .braces)
+        try self.init(text, notation: .braces, callsApart: true)
     }
 
-    init(_ text: String, notation: Notation) throws(AccessFailure) {
+    /// - Parameter callsApart: whether topics of calls must be spelled.
+    init(_ text: String, notation: Notation, callsApart: Bool) throws(AccessFailure) {
         self.parts = try Self.cut(text, notation)
+        self.callsApart = callsApart
         let shape = self.parts.reduce(into: "") { shape, part in
             if case .text(let text) = part { shape += text } else { shape += "x" }
         }
@@ -43,13 +48,16 @@ package struct TopicPattern: Sendable {
         guard !self.shape.isShared else {
             throw AccessFailure("'\(text)': write the filter alone; a rule holds for shared subscriptions too")
         }
+        let isFixed = self.parts.allSatisfy { if case .text = $0 { true } else { false } }
+        self.fixed = isFixed ? FilledPattern(self.shape, callsApart: callsApart) : nil
     }
 
     /// The filter for one client; `nil` when one of its names must not stand in its place.
     ///
     /// A slash in a name would move the filter elsewhere in the tree, so that a right is not given then; what is denied
     /// stays denied.
-    func filled(for identity: Identity, effect: AccessRule.Effect, callsApart: Bool = true) -> FilledPattern? {
+    func filled(for identity: Identity, effect: AccessRule.Effect) -> FilledPattern? {
+        if let fixed { return fixed }
         var text = ""
         for part in self.parts {
             let name: String
@@ -67,7 +75,8 @@ package struct TopicPattern: Sendable {
         }
         guard Self.isApart(text) == Self.isApart(self.shape.filter) else { return nil }
         do {
-            return FilledPattern(try TopicFilter(text, limits: Self.limits), callsApart: callsApart)
+            let filter = try TopicFilter(text, limits: Self.limits)
+            return filter.isShared ? nil : FilledPattern(filter, callsApart: self.callsApart)
         } catch {
             // A name with a null character: no topic has one.
             return nil

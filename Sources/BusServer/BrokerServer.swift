@@ -46,7 +46,15 @@ package struct BrokerServer: Service {
         var random = SystemRandomNumberGenerator()
         let broker = SharedBroker(Broker(limits: self.configuration.limits, seed: random.next()))
         let log = EventLog(self.logger)
-        let drivers = try await self.makeDrivers(on: group, broker: broker, log: log)
+        let directory = try await UserDirectory.load(self.configuration.users)
+        let authenticator = Authenticator(
+            directory, allowsAnonymous: self.configuration.listeners.map(self.configuration.allowsAnonymous), log: log)
+        let asksForUsers = self.configuration.asksForUsers
+        broker.withBroker { broker in
+            broker.authenticates = asksForUsers
+            broker.setPolicy(directory.policy, now: LoopDriver.now())
+        }
+        let drivers = try await self.makeDrivers(on: group, broker: broker, authenticator: authenticator, log: log)
         var channels: [any Channel] = []
         var addresses: [ListeningAddress] = []
         for (number, listener) in self.configuration.listeners.enumerated() {
@@ -58,7 +66,7 @@ package struct BrokerServer: Service {
         }
         let reloader = Reloader(
             configuration: self.configuration, source: self.source, broker: broker,
-            identities: identities.compactMap(\.self), logger: self.logger)
+            authenticator: authenticator, identities: identities.compactMap(\.self), logger: self.logger)
         let systemInterval = UInt64(self.configuration.systemIntervalSeconds)
         broker.onEveryLoop { $0.start(systemInterval: systemInterval) }
         await self.onReady(addresses)
@@ -68,13 +76,15 @@ package struct BrokerServer: Service {
     }
 
     private func makeDrivers(
-        on group: MultiThreadedEventLoopGroup, broker: SharedBroker, log: EventLog
+        on group: MultiThreadedEventLoopGroup, broker: SharedBroker, authenticator: Authenticator, log: EventLog
     ) async throws -> [ObjectIdentifier: NIOLoopBound<LoopDriver>] {
         let limits = self.configuration.connectionLimits
         var drivers: [ObjectIdentifier: NIOLoopBound<LoopDriver>] = [:]
         for (index, loop) in group.makeIterator().enumerated() {
             drivers[ObjectIdentifier(loop)] = try await loop.submit {
-                let driver = LoopDriver(eventLoop: loop, index: index, broker: broker, log: log, limits: limits)
+                let driver = LoopDriver(
+                    eventLoop: loop, index: index, broker: broker, authenticator: authenticator, log: log,
+                    limits: limits)
                 broker.register(driver)
                 return NIOLoopBound(driver, eventLoop: loop)
             }.get()
@@ -85,7 +95,7 @@ package struct BrokerServer: Service {
     private func reloadUntilShutdown(_ reloader: Reloader) async {
         await withTaskGroup(of: Void.self) { group in
             group.addTask {
-                for await _ in await UnixSignalsSequence(trapping: .sighup) { reloader.reload() }
+                for await _ in await UnixSignalsSequence(trapping: .sighup) { await reloader.reload() }
             }
             // Only a shutdown or a cancellation ends this wait.
             try? await gracefulShutdown()
@@ -107,9 +117,12 @@ package struct BrokerServer: Service {
 /// The server could not start or go on; the message says what to do.
 package struct ServerFailure: Error, CustomStringConvertible {
     package let description: String
+    /// What the configuration says cannot be done, however often it is tried.
+    package let isConfiguration: Bool
 
-    package init(_ description: String) {
+    package init(_ description: String, isConfiguration: Bool = true) {
         self.description = description
+        self.isConfiguration = isConfiguration
     }
 }
 

@@ -17,6 +17,7 @@ final class LoopDriver {
     var limits: ConnectionLimits
 
     private let broker: SharedBroker
+    private let authenticator: Authenticator
     private let log: EventLog
     private var handlers: [ConnectionHandler?] = []
     private var outputs: [Output] = []
@@ -25,10 +26,14 @@ final class LoopDriver {
     private var timer: Scheduled<Void>?
     private var timerDue = Timestamp.never
 
-    init(eventLoop: any EventLoop, index: Int, broker: SharedBroker, log: EventLog, limits: ConnectionLimits) {
+    init(
+        eventLoop: any EventLoop, index: Int, broker: SharedBroker, authenticator: Authenticator, log: EventLog,
+        limits: ConnectionLimits
+    ) {
         self.eventLoop = eventLoop
         self.index = index
         self.broker = broker
+        self.authenticator = authenticator
         self.log = log
         self.limits = limits
         self.packets.reserveCapacity(Self.sliceMax)
@@ -112,14 +117,28 @@ final class LoopDriver {
 
     /// Writes what the inputs since the last flush have caused; one write and one flush for each connection.
     func flush() {
-        let (events, wakeUp, isStarved) = self.broker.withBroker { broker in
+        let (events, logins, wakeUp, isStarved) = self.broker.withBroker { broker in
             broker.takeOutputs(into: &self.outputs)
-            return (broker.takeEvents(), broker.nextWakeUp, broker.hasStarved)
+            return (
+                broker.takeEvents(), broker.takeAuthenticationRequests(), broker.nextWakeUp, broker.hasStarved
+            )
         }
+        for login in logins { self.authenticate(login) }
         for event in events { self.log.write(event) }
         self.schedule(wakeUp)
         if !self.outputs.isEmpty { self.distribute() }
         if isStarved { self.eventLoop.assumeIsolatedUnsafeUnchecked().execute { self.feedStarved() } }
+    }
+
+    /// Asks who the client is; the answer comes back to the loop of its connection.
+    private func authenticate(_ request: AuthenticationRequest) {
+        let bound = NIOLoopBound(self, eventLoop: self.eventLoop)
+        self.authenticator.check(request, now: Self.now()) { [broker, eventLoop] verdict in
+            eventLoop.execute {
+                broker.withBroker { $0.authenticated(request.connection, verdict, now: Self.now()) }
+                bound.value.flush()
+            }
+        }
     }
 
     private func distribute() {

@@ -98,8 +98,15 @@ final class CommandFunction: HostedFunction {
                 try await launch.configuration(place), input: .inputWriter, output: .sequence, error: .sequence
             ) { execution in
                 guard link.started(execution.processIdentifier.value) else { return [UInt8]?.some([]) }
-                defer { link.ended() }
-                return await self.exchange(execution, request, run: run)
+                // A cancelled call still reads to the end of the command: meanwhile that is asked to end, and killed
+                // when it does not.
+                return await Task {
+                    let output = await self.exchange(execution, request, run: run)
+                    // The end of its output comes before its own: a command is not killed on its last steps.
+                    await link.leaderEnded()
+                    link.ended()
+                    return output
+                }.value
             }
             guard let output = result.closureResult else { return .tooLong }
             return .ended(ProcessEnd(result.terminationStatus), output)

@@ -9,8 +9,8 @@
 /// A look asks the system for the time, size and number of each file and reads only manifests that changed. A manifest
 /// that became invalid counts as it was before, so that a slip of the pen takes no function down.
 /// Polling rather than inotify: it sees what other machines write to a shared folder, folders that are swapped by a
-/// symbolic link, and needs neither a watch per folder nor a limit on them; a look at 1 000 functions costs about
-/// 20 ms of one core.
+/// symbolic link, and needs neither a watch per folder nor a limit on them; a look at 1 000 functions takes some tens
+/// of milliseconds.
 struct FunctionTree: Sendable {
     /// What one look found.
     struct Look: Sendable, Equatable {

@@ -80,6 +80,24 @@ final class WorkerLink: Sendable {
         }
     }
 
+    /// Waits until the process has ended, without reaping it.
+    func leaderEnded() async {
+        guard case .running(let leader) = self.state.withLock({ $0.process }) else { return }
+        var pause = Duration.microseconds(100)
+        while !Self.hasEnded(leader) {
+            // A sleep that is cut short by a cancellation ends the wait: whoever cancelled has ended the process.
+            guard (try? await Task.sleep(for: pause)) != nil else { return }
+            pause = min(pause * 2, .milliseconds(20))
+        }
+    }
+
+    private static func hasEnded(_ leader: pid_t) -> Bool {
+        var found = unsafe siginfo_t()
+        let result = unsafe waitid(P_PID, id_t(leader), &found, WEXITED | WNOHANG | WNOWAIT)
+        // No such child: somebody has reaped it.
+        return unsafe result != 0 || found.si_signo == SIGCHLD
+    }
+
     /// The process ended and is about to be reaped: from here on its number may mean something else.
     /// Whatever it left behind in its group is killed.
     func ended() {

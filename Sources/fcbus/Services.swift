@@ -50,7 +50,7 @@ enum Services {
         do {
             try await group.run()
         } catch let failure as ServerFailure {
-            throw CommandFailure(.unavailable, failure.description)
+            throw CommandFailure(failure.isConfiguration ? .configuration : .unavailable, failure.description)
         }
     }
 }

@@ -73,6 +73,17 @@ struct CallRightsTests {
         #expect(!rights.mayReceive("fc/_ctl/ping/Else"))
     }
 
+    @Test("What is denied by name is not heard either, whatever the client serves or calls")
+    func deniedHearing() throws {
+        let rights = AccessPolicy(
+            [try .serve(of: "EdgeFC/*"), try .call(of: "EdgeFC/*")],
+            denied: [try .subscribe(to: "fc/_ctl/#"), try .subscribe(to: "fc/_catalog/EdgeFC/hello")]
+        ).rights(of: "gw")
+        #expect(!rights.mayReceive("fc/_ctl/ping") && !rights.mayReceive("fc/_catalog/EdgeFC/hello"))
+        #expect(rights.mayReceive("fc/_catalog/EdgeFC/other") && rights.mayReceive("fc/EdgeFC/hello/cancel"))
+        #expect(try !rights.maySubscribe("fc/_ctl/+") && !rights.maySubscribe("fc/_catalog/EdgeFC/hello"))
+    }
+
     @Test(
         "Serving needs the right to serve",
         arguments: [

@@ -222,6 +222,27 @@ struct MosquittoListTests {
             #expect(error.description.hasPrefix(message), "\(error)")
         }
     }
+
+    @Test(
+        "A damaged list is read or refused with a line, and what is read answers",
+        arguments: [0x00, 0x20, 0x23, 0x0A, 0xC3])
+    func damaged(byte: UInt8) throws {
+        let list = "topic a\nuser u v\ntopic read a/+/b\n# x\npattern deny p/%c/%u/#\r\ntopic readwrite  $x/#\n"
+        let bytes = Array(list.utf8)
+        for index in bytes.indices {
+            var damaged = bytes
+            damaged[index] = byte
+            for text in [String(decoding: damaged, as: UTF8.self), String(decoding: bytes[..<index], as: UTF8.self)] {
+                do {
+                    let policy = AccessPolicy(mosquitto: try MosquittoAccessList(text))
+                    let rights = policy.rights(of: "k", user: "u v")
+                    #expect(!rights.mayPublish("never/named/anywhere") && !rights.mayReceive(""))
+                } catch {
+                    #expect(error.line != nil)
+                }
+            }
+        }
+    }
 }
 
 @Suite("mosquitto's access lists, where fcbus is narrower")
@@ -271,6 +292,8 @@ struct MosquittoNarrowerTests {
         let rights = try self.rights("user u\ntopic write fc/#\ntopic deny fc/EdgeFC/+/async/#\n")
         #expect(try !rights.mayCall("EdgeFC/hello") && rights.mayCall("Else/hello"))
         #expect(!rights.mayPublish("fc/EdgeFC/hello/async") && !rights.mayPublish("fc/EdgeFC/hello/async/k/1"))
+        let uncancelled = try self.rights("user u\ntopic write fc/#\ntopic deny fc/EdgeFC/+/cancel/#\n")
+        #expect(try !uncancelled.mayCall("EdgeFC/hello") && uncancelled.mayCall("Else/hello"))
     }
 
     @Test("Part of the requests is no right to serve")

@@ -53,7 +53,7 @@ struct PlaceholderTests {
         "A name does not spell topics that must be spelled",
         arguments: [
             ("{client}/#", "$SYS", "$SYS/broker"), ("{client}/#", "fc", "fc/own"), ("f{client}/#", "c", "fc/own"),
-            ("{client}SYS/#", "$", "$SYS/broker"), ("{client}/g/x", "$share", "x"),
+            ("{client}SYS/#", "$", "$SYS/broker"), ("{client}/g/x", "$share", "x"), ("$sh{client}/g/x", "are", "x"),
         ])
     func spelling(pattern: String, client: String, topic: String) throws {
         let rights = AccessPolicy([try .subscribe(to: pattern)]).rights(of: client)

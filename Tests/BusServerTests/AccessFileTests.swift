@@ -70,6 +70,20 @@ struct AccessFileTests {
         #expect(!Self.rights(policy, "ben").mayPublish("a"))
     }
 
+    @Test("Who is denied everything may do nothing")
+    func barred() throws {
+        let policy = try self.policy(
+            """
+            rules:
+              - everyone: true
+                allow: { admin: true }
+              - users: [mallory]
+                deny: { everything: true }
+            """)
+        #expect(Self.rights(policy, "ana").allowsEverything)
+        #expect(!Self.rights(policy, "mallory").mayPublish("a") && !Self.rights(policy, "mallory").mayReceive("a"))
+    }
+
     @Test("Users whose names look like numbers or switches are names")
     func plainNames() throws {
         let policy = try self.policy("rules: [{users: [007, yes, 1.0], allow: {publish: a}}]")
@@ -114,6 +128,10 @@ struct AccessFileTests {
             ("rules:\n  - users: [[ana]]\n    allow: {publish: a}", "acl.yaml:2: rules.users must be text"),
             ("rules:\n  - users:\n    allow: {publish: a}", "acl.yaml:2: rules.users must not be empty"),
             ("rules:\n  - users: [ana]\n    allow: {publish: ''}", "rules.allow.publish must be text"),
+            (
+                "rules:\n  - users: [ana]\n    allow: {everything: true}",
+                "acl.yaml:3: rules.allow.everything: who may do everything is an `admin: true`"
+            ),
             ("groups: [a]", "acl.yaml:1: groups must hold `name: [users]` lines"),
             ("groups: {a: {b: c}}", "acl.yaml:1: groups.a must be text"),
             ("rules:\n  - users: [ana]\n    allow: {publish: a}\n    allow: {publish: b}", "acl.yaml: not valid YAML"),
@@ -172,6 +190,19 @@ struct AccessExampleTests {
             #expect(Self.rights(policy, "ana").mayPublish("fc/_sys/stats/req"))
             #expect(!Self.rights(policy, nil).mayPublish("devices/lamp/on"))
             #expect(!Self.rights(policy, nil).mayReceive("rooms/a"))
+        }
+    }
+
+    @Test("Cut off anywhere, acl.yaml is read or refused by name, and gives no right to the anonymous")
+    func cutOff() throws {
+        let bytes = Array(try Self.text("acl.yaml").utf8)
+        for end in stride(from: 0, to: bytes.count, by: 11) {
+            do {
+                let policy = try AccessFile(name: "acl.yaml").read(String(decoding: bytes[..<end], as: UTF8.self))
+                #expect(!Self.rights(policy, nil).mayPublish("devices/lamp/on"))
+            } catch {
+                #expect("\(error)".hasPrefix("acl.yaml:"))
+            }
         }
     }
 }

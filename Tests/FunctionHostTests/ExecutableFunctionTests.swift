@@ -4,7 +4,7 @@ import Testing
 
 @testable import FunctionHost
 
-@Suite("Functions that are executables", .timeLimit(.minutes(2)))
+@Suite("Functions that are executables", .timeLimit(.minutes(5)))
 struct ExecutableFunctionTests {
     private static func manifest(_ runtime: String, _ handler: String, _ more: String = "") -> String {
         "service: T\nfunction: f\nruntime: \(runtime)\nhandler: \(handler)\n\(more)\n"

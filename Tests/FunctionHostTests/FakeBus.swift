@@ -31,9 +31,12 @@ final class FakeBus: BusClient {
     let state = Mutex(State())
     /// Whether async calls are run, or only noted.
     private let runsAsync: Bool
+    /// Async calls are not taken before this is up.
+    private let gate: Flag?
 
-    init(runsAsync: Bool = true) {
+    init(runsAsync: Bool = true, gate: Flag? = nil) {
         self.runsAsync = runsAsync
+        self.gate = gate
     }
 
     var calls: [OutgoingCall] { self.state.withLock { $0.calls } }
@@ -86,6 +89,7 @@ final class FakeBus: BusClient {
     }
 
     func send(_ call: OutgoingCall) async throws(CallFailure) -> String? {
+        while let gate = self.gate, !gate.isUp { try? await Task.sleep(for: .milliseconds(2)) }
         let number = self.state.withLock { state in
             state.sent.append(call)
             return state.sent.count

@@ -27,11 +27,15 @@ struct ManifestReaderTests {
         let text = """
             service: EdgeFC
             function: hello-world_2
+            version: 1.4.2
             runtime: exec
             handler: [./run.sh, --fast]
             description: Says hello
             timeout: 250ms
             memory: 64MiB
+            limits: { cpu: 1h, files: 64, processes: 8, output: 1KiB }
+            directory: fresh
+            user: nobody
             concurrency: 3
             workers: { min: 1, max: 2, idle: 2m }
             run: onDemand
@@ -40,7 +44,12 @@ struct ManifestReaderTests {
               - topic: devices/+/temperature
               - topic: "#"
                 raw: true
+                queue: 50
+                overflow: dropNewest
               - schedule: "*/5 * * * *"
+                timezone: Europe/Berlin
+                attempts: 7
+              - start: true
             """
         let manifest = try ManifestReader.read(text, file: "function.yaml")
         #expect(manifest.handler == ["./run.sh", "--fast"])
@@ -50,12 +59,18 @@ struct ManifestReaderTests {
         #expect(manifest.concurrency == 3)
         #expect(manifest.workers == FunctionManifest.Workers(min: 1, max: 2, idle: .seconds(120)))
         #expect(manifest.environment == ["UNIT": "celsius", "LIMIT": "25"])
-        let schedule = try CronSchedule("*/5 * * * *")
-        #expect(
-            manifest.triggers == [
-                FunctionTrigger(.topic(filter: "devices/+/temperature", raw: false)),
-                FunctionTrigger(.topic(filter: "#", raw: true)), FunctionTrigger(.schedule(schedule, zone: nil)),
-            ])
+        #expect(manifest.version?.description == "1.4.2")
+        let limits = FunctionManifest.Limits(cpu: .seconds(3_600), files: 64, processes: 8, outputBytes: 1_024)
+        #expect(manifest.limits == limits)
+        #expect(manifest.directory == .fresh)
+        #expect(manifest.user == "nobody")
+        var bare = FunctionTrigger(.topic(filter: "#", raw: true))
+        bare.queueMax = 50
+        bare.overflow = .dropNewest
+        var schedule = FunctionTrigger(.schedule(try CronSchedule("*/5 * * * *"), zone: "Europe/Berlin"))
+        schedule.attempts = 7
+        let topic = FunctionTrigger(.topic(filter: "devices/+/temperature", raw: false))
+        #expect(manifest.triggers == [topic, bare, schedule, FunctionTrigger(.start)])
     }
 
     @Test(
@@ -91,6 +106,32 @@ struct ManifestReaderTests {
             (
                 head + "triggers:\n  - {topic: a, schedule: b}",
                 "f.yaml:6: a trigger is one of `topic:`, `schedule:` and `start:`; write 2 of them"
+            ),
+            (
+                head + "triggers:\n  - schedule: \"0 7 * * *\"\n    timezone: Berlin/Europe",
+                "f.yaml:7: timezone \"Berlin/Europe\" is not known here; write a name such as Europe/Berlin or UTC"
+            ),
+            (head + "triggers:\n  - { start: false }", "f.yaml:6: start is true, or left out"),
+            (head + "triggers:\n  - { start: true, raw: true }", "f.yaml:6: raw belongs to a topic trigger"),
+            (
+                head + "triggers:\n  - { topic: a, queue: 0 }",
+                "f.yaml:6: queue must be a whole number from 1 to 1000000 (got 0)"
+            ),
+            (
+                head + "triggers:\n  - { topic: a, overflow: oldest }",
+                "f.yaml:6: overflow must be one of dropOldest, dropNewest (got oldest)"
+            ),
+            (head + "triggers:\n  - { raw: true }", "f.yaml:6: a trigger needs `topic:`, `schedule:` or `start: true`"),
+            (head + "limits: { cpus: 1s }", "f.yaml:5: unknown key limits.cpus; did you mean cpu?"),
+            (head + "limits: { cpu: 10ms }", "f.yaml:5: limits.cpu must be at least 1s"),
+            (
+                head + "limits: { output: 1GB }",
+                "f.yaml:5: limits.output must be at most 16MiB, the largest reply there is"
+            ),
+            (head + "directory: tmp", "f.yaml:5: directory must be one of function, fresh (got tmp)"),
+            (
+                head + "version: a b",
+                "f.yaml:5: version \"a b\" must be 1 to 64 letters, digits, dots, - or _, such as 3 or 1.4.2"
             ),
             (head + "environment: { \"A=B\": c }", "f.yaml:5: environment: \"A=B\" cannot be a variable's name"),
             (head + "service: T", "f.yaml:1: not valid YAML: the key service is given twice"),

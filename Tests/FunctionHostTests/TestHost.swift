@@ -12,9 +12,13 @@ struct TestHost: Sendable {
     let host: FunctionHost
 
     /// Runs the host over `folder`, waits until it is ready, and ends it after `body`.
+    /// - Parameter weight: How much of the machine it takes; 0 inside of another one.
     static func with<Result: Sendable>(
-        _ folder: String, bus: FakeBus = FakeBus(), _ body: @Sendable (TestHost) async throws -> Result
+        _ folder: String, bus: FakeBus = FakeBus(), weight: Int = 1,
+        _ body: @Sendable (TestHost) async throws -> Result
     ) async throws -> Result {
+        await HostSlots.shared.take(weight)
+        defer { HostSlots.shared.give(weight) }
         let log = LogRecord()
         let logger = Logger(label: "test") { _ in log.handler() }
         let host = try FunctionHost(directory: folder, python: Self.python, client: bus, logger: logger)
@@ -37,17 +41,19 @@ struct TestHost: Sendable {
 
     /// The same over a test's own folder, which stays until the host has ended.
     static func with<Result: Sendable>(
-        _ folder: FunctionFolder, bus: FakeBus = FakeBus(), _ body: @Sendable (TestHost) async throws -> Result
+        _ folder: FunctionFolder, bus: FakeBus = FakeBus(), weight: Int = 1,
+        _ body: @Sendable (TestHost) async throws -> Result
     ) async throws -> Result {
         defer { withExtendedLifetime(folder) {} }
-        return try await self.with(folder.path, bus: bus, body)
+        return try await self.with(folder.path, bus: bus, weight: weight, body)
     }
 
     /// The Python side straight from the sources.
     static var python: PythonRuntime {
         let sources = URL(filePath: #filePath).deletingLastPathComponent().deletingLastPathComponent()
             .deletingLastPathComponent().appending(path: "Sources/FunctionHost/Python")
-        return PythonRuntime(folder: sources.path)
+        let interpreter = ProcessInfo.processInfo.environment["FCBUS_PYTHON"] ?? "python3"
+        return PythonRuntime(folder: sources.path, interpreter: interpreter)
     }
 
     static var examples: String {

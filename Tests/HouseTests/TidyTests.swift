@@ -16,11 +16,18 @@ struct TidyTests {
             "BusWire", "BusTopics", "BusContract", "BusAccess", "BusSession", "BusCalls", "NIOCore", "HeapModule",
         ],
         "BusTestKit": ["BusAccess", "BusCore", "BusSession", "BusWire", "NIOCore"],
+        "BusStore": ["BusCore", "CSQLite", "Synchronization", "Glibc"],
+        "StoreProbe": ["BusStore", "BusCore", "BusTestKit", "Synchronization", "Glibc"],
         "BusServer": [
-            "BusAccess", "BusCore", "BusSession", "BusWire", "BusTopics", "NIOCore", "NIOPosix", "NIOTLS", "NIOSSL",
+            "BusAccess", "BusIdentity", "FoundationEssentials", "Foundation", "BusCore", "BusSession", "BusWire",
+            "BusTopics",
+            "NIOCore", "NIOPosix", "NIOTLS", "NIOSSL",
             "NIOHTTP1",
             "NIOWebSocket", "X509", "SwiftASN1", "Logging", "ServiceLifecycle", "UnixSignals",
             "Yams", "Synchronization", "Glibc",
+        ],
+        "BusIdentity": [
+            "Crypto", "CryptoExtras", "JWTKit", "Synchronization", "Foundation", "FoundationEssentials",
         ],
         "BusMosquitto": ["CMosquitto", "Synchronization", "Glibc"],
         "FunctionBus": [
@@ -36,7 +43,8 @@ struct TidyTests {
             "Subprocess", "System", "SystemPackage",
         ],
         "fcbus": [
-            "BusServer", "BusCore", "BusBench", "BusContract", "FunctionBus", "FunctionHost", "ArgumentParser",
+            "BusServer", "BusIdentity", "BusCore", "BusBench", "BusContract", "FunctionBus", "FunctionHost",
+            "ArgumentParser",
             "Logging", "ServiceLifecycle", "UnixSignals", "Foundation", "FoundationEssentials", "Synchronization",
             "Glibc",
         ],

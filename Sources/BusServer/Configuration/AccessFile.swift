@@ -108,18 +108,21 @@ package struct AccessFile {
 
     private func rights(_ node: Node, _ path: String) throws(ConfigurationFailure) -> [AccessRule.Right] {
         let isAllowing = path.hasSuffix("allow.")
-        let keys = try self.values.section(node, path: path, keys: ["publish", "subscribe", "call", "serve", "admin"])
+        let keys = try self.values.section(
+            node, path: path, keys: ["publish", "subscribe", "call", "serve", "admin", "everything"])
         var rights: [AccessRule.Right] = []
         rights += try self.patterns(keys["publish"], path + "publish", AccessRule.Right.publish(to:))
         rights += try self.patterns(keys["subscribe"], path + "subscribe", AccessRule.Right.subscribe(to:))
         rights += try self.patterns(keys["call"], path + "call", AccessRule.Right.call(of:))
         rights += try self.patterns(keys["serve"], path + "serve", AccessRule.Right.serve(of:))
-        if let node = keys["admin"] {
-            guard isAllowing else {
-                throw self.values.failure(node, "\(path)admin: say what is denied; `admin` can only be allowed")
-            }
-            if try self.flag(node, path + "admin") { rights.append(.everything) }
+        if let node = keys["admin"], !isAllowing {
+            throw self.values.failure(node, "\(path)admin: say what is denied, or `everything: true`")
         }
+        if let node = keys["everything"], isAllowing {
+            throw self.values.failure(node, "\(path)everything: who may do everything is an `admin: true`")
+        }
+        let isForAll = try self.flag(keys["admin"] ?? keys["everything"], path + (isAllowing ? "admin" : "everything"))
+        if isForAll { rights.append(.everything) }
         return rights
     }
 

@@ -19,7 +19,11 @@ package struct ConfigurationFile {
         var configuration = ServerConfiguration()
         guard let root = try self.parse(text) else { return configuration }
         let top = try self.section(
-            root, path: "", keys: ["listeners", "allowInsecure", "loops", "shutdown", "systemTopics", "limits"])
+            root, path: "",
+            keys: [
+                "listeners", "allowInsecure", "allowAnonymous", "passwordFile", "tokens", "accessFile", "loops",
+                "shutdown", "systemTopics", "limits",
+            ])
         if let node = top["listeners"] { configuration.listeners = try self.listeners(node) }
         if let node = top["allowInsecure"] { configuration.allowsInsecure = try self.boolean(node, "allowInsecure") }
         if let node = top["loops"] { configuration.loops = try self.integer(node, "loops", in: 1...64) }
@@ -33,11 +37,13 @@ package struct ConfigurationFile {
         if let node = top["systemTopics"] {
             configuration.systemIntervalSeconds = try self.seconds(node, "systemTopics", in: 0...86_400)
         }
-        for listener in configuration.listeners where !listener.isLocal && !configuration.allowsInsecure {
+        configuration.users = try self.users(top)
+        for listener in configuration.listeners {
+            guard let exposure = configuration.exposure(of: listener) else { continue }
             throw self.failure(
                 top["listeners"],
-                "listeners: \(listener) can be reached from other machines, and clients need no "
-                    + "password yet. Listen on 127.0.0.1, or say `allowInsecure: true`.")
+                "listeners: \(listener) can be reached from other machines, \(exposure). "
+                    + "Change that, listen on 127.0.0.1, or say `allowInsecure: true`.")
         }
         return configuration
     }

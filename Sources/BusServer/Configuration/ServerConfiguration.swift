@@ -7,6 +7,7 @@ package struct ServerConfiguration: Sendable, Equatable {
     package var listeners = [Listener()]
     /// A listener that others can reach needs authentication, unless this says in as many words that it does not.
     package var allowsInsecure = false
+    package var users = UserSettings()
     package var limits = BrokerLimits()
     package var rates = RateLimit.Rates()
     package var stallSeconds = 30
@@ -19,6 +20,36 @@ package struct ServerConfiguration: Sendable, Equatable {
 
     package init() {
         self.limits.memoryBytesMax = ProcessMemory.total / 100 * 50
+    }
+
+    /// Whether a listener lets clients in that give no name.
+    package func allowsAnonymous(on listener: Listener) -> Bool {
+        listener.allowsAnonymous
+            ?? (self.users.allowsAnonymousByDefault && listener.tls?.clientCertificate != .required)
+    }
+
+    /// Why a listener must not be opened to other machines, `nil` when it may.
+    func exposure(of listener: Listener) -> String? {
+        guard !listener.isLocal, !self.allowsInsecure else { return nil }
+        if self.allowsAnonymous(on: listener) { return "and clients need no password there" }
+        if listener.tls == nil { return "and passwords would cross the network in the clear, without tls" }
+        return nil
+    }
+
+    /// Whether anybody is asked who he is.
+    package var asksForUsers: Bool {
+        self.users.passwordFile != nil || self.users.tokens != nil || self.users.accessFile != nil
+            || self.listeners.contains { !self.allowsAnonymous(on: $0) }
+    }
+
+    /// Reads everything that the configuration names: certificates, keys, users, rules.
+    ///
+    /// - Throws: for the first file that is wrong, with its name.
+    package func checkFiles() async throws(ServerFailure) {
+        for listener in self.listeners {
+            if let tls = listener.tls { _ = try TLSIdentity(tls) }
+        }
+        _ = try await UserDirectory.load(self.users)
     }
 
     /// What each connection is told.

@@ -16,6 +16,14 @@ struct EventLog: Sendable {
         self.logger.info("connection refused", metadata: ["address": "\(address)", "reason": "\(reason)"])
     }
 
+    func loginFailed(user: String, address: String, reason: String, banSeconds: UInt64) {
+        self.logger.notice(
+            "login failed",
+            metadata: [
+                "user": "\(user)", "address": "\(address)", "reason": "\(reason)", "ban": "\(banSeconds) s",
+            ])
+    }
+
     func write(_ event: BrokerEvent) {
         switch event {
         case .connected(let client, let version, let origin, let isResumed):

@@ -40,7 +40,7 @@ struct ListenerSocket: Sendable {
             } catch {
                 throw ServerFailure(
                     "cannot listen on \(host):\(port): \(error). Is another broker running there? "
-                        + "Choose another port with --port, or 0 for a free one.")
+                        + "Choose another port with --port, or 0 for a free one.", isConfiguration: false)
             }
         case .unix(let path, let mode):
             return try await self.bind(bootstrap, path: path, mode: mode)
@@ -58,7 +58,9 @@ struct ListenerSocket: Sendable {
         } catch let failure as ServerFailure {
             throw failure
         } catch {
-            throw ServerFailure("cannot listen on the socket \(path): \(error). Is its folder there and writable?")
+            throw ServerFailure(
+                "cannot listen on the socket \(path): \(error). Is its folder there and writable?",
+                isConfiguration: false)
         }
     }
 

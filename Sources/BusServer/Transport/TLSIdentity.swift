@@ -34,9 +34,10 @@ final class TLSIdentity: Sendable {
         } catch {
             throw Self.failure("certificate", settings.certificate, error)
         }
+        let text = try SecretFile.read(settings.key, isSecret: true)
         let key: NIOSSLPrivateKey
         do {
-            key = try NIOSSLPrivateKey(file: settings.key, format: .pem)
+            key = try NIOSSLPrivateKey(bytes: Array(text.utf8), format: .pem)
         } catch {
             throw Self.failure("key", settings.key, error)
         }

@@ -42,6 +42,30 @@ def limit(memory_bytes, files, cpu_seconds):
         resource.setrlimit(kind, (value, hard if kind == resource.RLIMIT_CPU else value))
 
 
+def keep_settled_code_only():
+    """Keeps byte code only of files that have been left alone for two seconds.
+
+    Python takes byte code for current when the time of the source, in whole seconds, and its size are the same: a
+    function that is changed twice within a second would go on with its old code.
+    """
+    import importlib.machinery
+    import importlib.util
+    import time
+
+    loader = importlib.machinery.SourceFileLoader
+    write = loader.set_data
+
+    def set_data(self, path, data, **more):
+        try:
+            age = time.time() - os.stat(importlib.util.source_from_cache(path)).st_mtime
+        except (OSError, ValueError, NotImplementedError):
+            return
+        if age > 2:
+            write(self, path, data, **more)
+
+    loader.set_data = set_data
+
+
 def main():
     read_fd, write_fd = take_pipes()
     handler = sys.argv[1]
@@ -51,6 +75,7 @@ def main():
     import lecoresdk  # noqa: F401
     from fcbus_worker.serving import Worker
 
+    keep_settled_code_only()
     sys.argv = [handler]
     # The function's folder, which is the working directory unless the function has a fresh one.
     sys.path[0] = os.environ.get("FCBUS_FOLDER") or os.getcwd()

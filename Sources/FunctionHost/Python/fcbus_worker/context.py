@@ -28,16 +28,21 @@ class CallCancelled(BaseException):
 class Context(Mapping):
     """The context of one call, usable as a mapping and by attributes.
 
-    requestId, invokerContext (a dict, as the caller gave it), timeoutMs (at the start of the call), deadline (seconds
+    requestId, invokerContext (a dict, as the caller gave it), custom (that of the invokerContext), timeoutMs (at the start of the call), deadline (seconds
     of time.monotonic()), contentType, caller, callerId, attempt, hops, task (the idempotency key of an async call),
     service, function, version, trace; and as an attribute only
     cancelled: a threading.Event that is set when nobody waits any more.
+    As attributes all of them can be spelled either way: requestId, request_id.
     """
 
     def __init__(self, *values):
         super().__init__(*values)
         # No item: what is left can be written as JSON.
         object.__setattr__(self, "cancelled", threading.Event())
+
+    def __getattr__(self, name):
+        head, *rest = name.split("_")
+        return super().__getattr__(head + "".join(word.capitalize() for word in rest) if head and rest else name)
 
     def remaining_ms(self):
         """Milliseconds that are left for this call; never negative."""

@@ -244,10 +244,12 @@ def outcome(header, payload):
 
 
 def make_context(header):
+    invoker = calls.both_ways(decode_invoker_context(header.get("context")))
     context = calls.Context(
         {
             "requestId": header.get("requestId", ""),
-            "invokerContext": calls.both_ways(decode_invoker_context(header.get("context"))),
+            "invokerContext": invoker,
+            "custom": invoker.get("custom", calls.Mapping()),
             "timeoutMs": header.get("timeoutMs", 0),
             "contentType": header.get("contentType"),
             "caller": header.get("caller"),
