@@ -78,7 +78,9 @@ extension Broker {
         }
         do {
             let topic = try TopicName(will.topic, limits: self.limits.topics)
-            guard topic.string.utf8.first != UInt8(ascii: "$") else {
+            // Bridges of mosquitto leave a will below `$SYS`: they are let in, and the will is never published.
+            let isOfSystem = topic.string.utf8.starts(with: "$SYS/".utf8)
+            guard isOfSystem || topic.string.utf8.first != UInt8(ascii: "$") else {
                 return .violation(.topicNameInvalid, "the will topic \(topic) belongs to the broker")
             }
             return nil

@@ -56,10 +56,7 @@ extension Broker {
 
     /// Whether the payload is said to be UTF-8 and is not (3.3.2.3.2 lets a receiver look).
     private func hasWrongFormat(_ publish: Publish) -> Bool {
-        guard self.limits.session.checksPayloadFormat, publish.hasProperties,
-            publish.properties.payloadFormatIndicator == 1
-        else { return false }
-        return !publish.payload.isUTF8
+        publish.claimsUTF8 && self.limits.session.checksPayloadFormat && !publish.payload.isUTF8
     }
 
     /// Routes a message that the broker itself makes.

@@ -83,6 +83,7 @@ struct PropertyValidation {
         case .byte:
             try Self.require(start + 1 <= end)
             guard bytes[start] <= 1 else { throw Violation.propertyNotBoolean(identifier).failure(.v5) }
+            if identifier == .payloadFormatIndicator { self.findings.claimsUTF8 = bytes[start] == 1 }
             return start + 1
         case .twoBytes:
             try Self.require(start + 2 <= end)

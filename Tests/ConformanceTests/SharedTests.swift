@@ -124,6 +124,17 @@ struct SharedTests {
         #expect(small.takePublishes().count == 2)
     }
 
+    @Test("UNSUBSCRIBE leaves the group, and the others serve on [MQTT-3.10.4-2]")
+    func leaving() {
+        let first = self.member("first")
+        let second = self.member("second")
+        #expect(first.unsubscribe("$share/g/t")?.reasonCodes == [.success])
+        let publisher = self.scene.client("p")
+        for _ in 0..<3 { publisher.publish("t", "", qos: .atLeastOnce) }
+        #expect(first.takePublishes().isEmpty)
+        #expect(second.takePublishes().count == 3)
+    }
+
     @Test("They bring no retained messages, and only their own identifier beside that of a plain one")
     func retained() {
         let publisher = self.scene.client("p")

@@ -154,6 +154,18 @@ struct WillTests {
         #expect(watcher.takePublishes().isEmpty)
     }
 
+    @Test("A will below $SYS, as bridges leave it, is accepted and never published", arguments: Scene.versions)
+    func belowSystem(_ version: ProtocolVersion) {
+        let watcher = self.scene.client("watcher", version)
+        watcher.subscribe("$SYS/#")
+        let client = ScriptedClient(self.scene.network, version: version)
+        let will = Will(topic: "$SYS/broker/connection/a/state", payload: ByteBuffer(string: "0"), isRetained: true)
+        #expect(client.connect("a", will: will)?.reasonCode == .success)
+        client.drop()
+        #expect(watcher.takePublishes().isEmpty)
+        #expect(self.scene.network.broker.retainedCount == 0)
+    }
+
     @Test("A will that is said to be UTF-8 and is not is refused with 0x99")
     func format() throws {
         let client = ScriptedClient(self.scene.network)
