@@ -39,6 +39,8 @@ final class FleetMember: Sendable {
         let primary = plan.primary
         return ServedFunction.Terms(
             concurrency: active.reduce(0) { $0 + $1.capacity },
+            // A command has no queue in the host.
+            waiting: active.reduce(0) { $0 + ($1.runtime == .exec ? 0 : $1.capacity) },
             timeout: active.map(\.timeout).max() ?? primary.timeout, description: primary.description,
             isOnDemand: primary.run == .onDemand && primary.workers.min == 0)
     }
