@@ -29,6 +29,16 @@ final class FleetMember: Sendable {
 
     var plan: FunctionPlan { self.state.withLock { $0.plan } }
 
+    var isRegistered: Bool { self.state.withLock { $0.registration != nil } }
+
+    /// Whether its triggers run, if it has any.
+    var hasTriggers: Bool { self.state.withLock { $0.triggers != nil || $0.plan.primary.triggers.isEmpty } }
+
+    /// Whether nothing is left to be done for this plan.
+    func isUpToDate(with plan: FunctionPlan) -> Bool {
+        self.plan == plan && self.isRegistered && self.hasTriggers
+    }
+
     func setPlan(_ plan: FunctionPlan) {
         self.state.withLock { $0.plan = plan }
     }

@@ -96,11 +96,16 @@ final class WorkerFunction: HostedFunction {
     func prepare() async throws(CallFailure) {
         // Its top-level code may never end: that it was started is all that can be waited for.
         if self.manifest.run == .continuous { return }
-        let failure = await withCheckedContinuation { continuation in
-            self.feed { state, now in
-                state.warming.append(continuation)
-                return state.pool.warm(now: now)
+        let failure = await withTaskCancellationHandler {
+            await withCheckedContinuation { continuation in
+                self.feed { state, now in
+                    state.warming.append(continuation)
+                    return state.pool.warm(now: now)
+                }
             }
+        } onCancel: {
+            // The host ends: what has not come up by now is not needed.
+            self.state.withLock { Self.endWarming(&$0, .draining(self.manifest.address)) }
         }
         if let failure { throw failure }
     }
@@ -338,7 +343,10 @@ final class WorkerFunction: HostedFunction {
         let isReady = state.pool.hasReadyWorker
         guard isReady || !state.pool.hasStartingWorker else { return }
         // Without a worker and without a failure the host had no room for one: the first call will find out.
-        let failure = isReady ? nil : state.pool.backoff.failure
+        Self.endWarming(&state, isReady ? nil : state.pool.backoff.failure)
+    }
+
+    private static func endWarming(_ state: inout State, _ failure: CallFailure?) {
         for continuation in state.warming { continuation.resume(returning: failure) }
         state.warming.removeAll()
     }
