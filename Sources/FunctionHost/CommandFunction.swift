@@ -11,6 +11,8 @@ final class CommandFunction: HostedFunction {
     private let registry: ProcessRegistry
     private let gate: CommandGate
 
+    /// What a command that closed its outputs has left to end by itself.
+    private static let leaveGrace = Duration.seconds(2)
     /// How much of stderr goes into the message of a failure.
     private static let messageLinesMax = 5
 
@@ -98,10 +100,13 @@ final class CommandFunction: HostedFunction {
                 try await launch.configuration(place), input: .inputWriter, output: .sequence, error: .sequence
             ) { execution in
                 guard link.started(execution.processIdentifier.value) else { return [UInt8]?.some([]) }
-                defer { link.ended() }
                 // A cancelled call still reads to the end of the command: meanwhile that is asked to end, and killed
                 // when it does not.
-                return await Task { await self.exchange(execution, request, run: run) }.value
+                return await Task {
+                    let output = await self.exchange(execution, request, run: run)
+                    await link.leave(within: Self.leaveGrace)
+                    return output
+                }.value
             }
             guard let output = result.closureResult else { return .tooLong }
             return .ended(ProcessEnd(result.terminationStatus), output)

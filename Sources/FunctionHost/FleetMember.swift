@@ -52,7 +52,7 @@ final class FleetMember: Sendable {
             // A command has no queue in the host.
             waiting: active.reduce(0) { $0 + ($1.runtime == .exec ? 0 : $1.capacity) },
             timeout: active.map(\.timeout).max() ?? primary.timeout, description: primary.description,
-            isOnDemand: primary.run == .onDemand && primary.workers.min == 0)
+            isOnDemand: primary.run == .onDemand && primary.workers.min + primary.workers.spare == 0)
     }
 
     // MARK: Registration

@@ -80,6 +80,32 @@ final class WorkerLink: Sendable {
         }
     }
 
+    /// The outputs of the process have ended, and with that it is nearly gone: its exit code is worth a moment.
+    ///
+    /// Many programs close their outputs on the way out. Killing them right then would turn their exit code into a
+    /// signal, and what a command says by that code would be lost.
+    func leave(within grace: Duration) async {
+        var pause = Duration.microseconds(200)
+        var waited = Duration.zero
+        while waited < grace, !self.hasExited {
+            // The host is torn down: nobody asks for exit codes any more.
+            guard (try? await Task.sleep(for: pause)) != nil else { break }
+            waited += pause
+            pause = min(pause * 2, .milliseconds(20))
+        }
+        self.ended()
+    }
+
+    private var hasExited: Bool {
+        self.state.withLock { state in
+            guard case .running(let leader) = state.process else { return true }
+            var status = unsafe siginfo_t()
+            // Only looks: the process is reaped by whoever started it. A failure means that it is reaped already.
+            let code = unsafe waitid(P_PID, id_t(leader), &status, WEXITED | WNOHANG | WNOWAIT)
+            return unsafe code != 0 || status.si_signo != 0
+        }
+    }
+
     /// The process ended and is about to be reaped: from here on its number may mean something else.
     /// Whatever it left behind in its group is killed.
     func ended() {
