@@ -8,9 +8,11 @@ extension BusStore {
     package static func verify(directory path: String) throws(StoreFailure) -> StoreReport {
         let directory = try StoreDirectory.open(path, for: .check)
         defer { directory.close() }
+        let notice = LogInspection(path: directory.logPath)?.notice(of: directory.logPath)
         let tables = try Opening.openForReading(directory)
         defer { tables.database.close(keepingLog: true) }
         var report = StoreReport()
+        if let notice { report.problems.append(notice) }
         do throws(SQLiteFailure) {
             report.version = try tables.database.integer("PRAGMA user_version")
             try report.measure(directory, tables.database)
