@@ -35,11 +35,14 @@ extension WorkerFunction {
 
     private func finished(_ call: UInt64, _ worker: Int, _ outcome: Result<HostedReply, CallFailure>) {
         self.state.withLock { state in
-            if case .failure(let failure) = outcome {
-                self.log.tell("the handler failed: \(failure.cause)", call: state.requests[call]?.requestIdentifier)
-            }
             let (isAwaited, effects) = state.pool.finished(call, on: worker, now: self.now)
-            if isAwaited { Self.end(call, outcome, in: &state) }
+            if isAwaited {
+                if case .failure(let failure) = outcome {
+                    let request = state.requests[call]?.requestIdentifier
+                    self.log.tell("the handler failed: \(failure.cause)", call: request)
+                }
+                Self.end(call, outcome, in: &state)
+            }
             self.carryOut(effects, in: &state)
         }
     }
