@@ -95,6 +95,8 @@ let package = Package(
         tests("BusAccessTests", ["BusAccess", "BusContract", "BusTopics"]),
         tests("BusCallsTests", ["BusCalls", "BusContract", "BusTopics", deque]),
         tests("BusCoreTests", ["BusTestKit", "BusAccess", "BusCore", "BusSession", "BusWire", nioCore]),
+        tests("BusSessionTests", ["BusSession", "BusWire", nioCore]),
+        tests("BusSimulationTests", ["BusTestKit", "BusCore", "BusSession", "BusTopics", "BusWire", nioCore]),
         tests("BusServerTests", ["BusServer", "BusAccess", "BusCore", "BusSession", nioCore]),
         tests("FunctionHostTests", ["FunctionHost", subprocess, logging]),
         tests("HouseTests", []),
