@@ -22,7 +22,7 @@ struct BatchingTests {
             if let recording = world.recording { replay.run(recording) }
             return replay
         }
-        #expect(replays[0].sent.values.contains { $0.count > 100 })
+        #expect(replays[0].sent.values.contains { $0.count > 20 })
         for replay in replays.dropFirst() {
             #expect(replay.sent == replays[0].sent, "\(replay.reading)")
             #expect(replay.events == replays[0].events, "\(replay.reading)")

@@ -199,6 +199,8 @@ extension BrokerModel {
         let groups = self.groupDeliveries[number] ?? []
         for group in groups where group.receiver == nil {
             guard let delivery = group.delivery(to: session, if: isSame) else { continue }
+            // Another member may have left it behind at its end: then it comes late.
+            if group.members.contains(where: \.session.isEnded) { self.repeated.insert(number) }
             group.receiver = session
             return delivery
         }
@@ -208,6 +210,21 @@ extension BrokerModel {
                 let copy = group.delivery(to: other), self.takeOtherwise(copy, for: other, groups)
             else { continue }
             group.receiver = session
+            return delivery
+        }
+        return self.takeInherited(groups, for: session, isSame)
+    }
+
+    /// What a member left behind whose session ended goes to another member, late, and perhaps for the second time.
+    private func takeInherited(
+        _ groups: [GroupDelivery], for session: ModelSession, _ isSame: (Delivery) -> Bool
+    ) -> Delivery? {
+        for group in groups where group.members.contains(where: \.session.isEnded) {
+            guard let delivery = session.subscriptions[group.group]?.copy(of: group.message), isSame(delivery) else {
+                continue
+            }
+            group.receiver = session
+            self.repeated.insert(delivery.number)
             return delivery
         }
         return nil

@@ -135,7 +135,8 @@ final class BrokerModel {
         connection.packetBytesMax = properties.maximumPacketSize.map(Int.init) ?? .max
         connection.outboundAliasMaximum = properties.topicAliasMaximum ?? 0
         let cap = self.limits.session.keepAliveSecondsMax
-        let keepAlive = connect.keepAliveSeconds == 0 ? cap : min(cap, connect.keepAliveSeconds)
+        let capped = connect.keepAliveSeconds == 0 ? cap : min(cap, connect.keepAliveSeconds)
+        let keepAlive = connect.version == .v5 ? capped : connect.keepAliveSeconds
         connection.keepAliveNanoseconds = UInt64(keepAlive) * 1_500_000_000
         connection.armKeepAlive(since: self.now)
         connection.replies.append(.connAck(isPresent: isPresent))
@@ -231,8 +232,8 @@ final class BrokerModel {
         _ message: Delivery, to session: ModelSession, _ subscriptions: [ModelSubscription],
         from publisher: ModelSession
     ) {
+        let subscriptions = session === publisher ? subscriptions.filter { !$0.noLocal } : subscriptions
         guard !subscriptions.isEmpty, message.number > 0 else { return }
-        if session === publisher, subscriptions.allSatisfy(\.noLocal) { return }
         var copy = message
         copy.qos = min(message.qos, subscriptions.map(\.qos).max() ?? .atMostOnce)
         copy.isRetained = message.isRetained && subscriptions.contains(where: \.retainAsPublished)
