@@ -55,4 +55,23 @@ struct GrowthTests {
         self.network.advance(seconds: 100)
         #expect(self.network.broker.sessionCount == 1)
     }
+
+    @Test("A client that subscribes again and again and reads nothing is owed retained messages up to a limit")
+    func replays() throws {
+        var limits = BrokerLimits()
+        limits.retainedMessagesMax = 10
+        let network = TestNetwork(limits: limits)
+        let publisher = ScriptedClient(network)
+        publisher.connect("p")
+        for number in 0..<10 { publisher.publish("r/\(number)", "x", isRetained: true) }
+        let subscriber = ScriptedClient(network)
+        subscriber.connect("s")
+        network.setCongested(true, on: try #require(subscriber.identifier))
+        for _ in 0..<100 { subscriber.subscribe("r/+") }
+        let session = try #require(network.broker.sessionOfClient[ClientIdentifier("s")])
+        #expect(network.broker.sessions[session].replay.count == 10)
+        #expect(network.broker.statistics.droppedQueueFull == 990)
+        network.setCongested(false, on: try #require(subscriber.identifier))
+        #expect(subscriber.takePublishes().count == 10)
+    }
 }
