@@ -121,7 +121,7 @@ struct OutboundWindowTests {
 
 @Suite("A resumed outbound window")
 struct ResumedWindowTests {
-    @Test("sends what is unfinished again, in the first order and at its stage [MQTT-4.4.0-1] [MQTT-4.6.0-1]")
+    @Test("sends what is unfinished again, in the first order and at its stage [MQTT-4.4.0-1]")
     func order() {
         var window = OutboundWindow(receiveMaximum: 10)
         let identifiers = window.publish(2) + window.publish(3, qos: .exactlyOnce)

@@ -72,7 +72,7 @@ struct SessionTests {
         #expect(self.session.nextWaiting(now: Self.now, expired: &expired)?.message.text == "new")
     }
 
-    @Test("sends nothing new before it has repeated the old [MQTT-4.6.0-1]")
+    @Test("sends nothing new before it has repeated the old [MQTT-4.4.0-1]")
     mutating func resumption() {
         _ = self.session.offer(.sample("old"), canSend: true, limits: Self.limits)
         self.session.window.resume(receiveMaximum: 2)
