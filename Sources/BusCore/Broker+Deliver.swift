@@ -159,7 +159,8 @@ extension Broker {
             guard let waiting else { break }
             self.send(waiting.message, waiting.identifier, on: index, now: now)
         }
-        self.connections[index].isReplaying = !self.sessions[session].replay.isEmpty
+        self.connections[index].isReplaying =
+            !self.sessions[session].replay.isEmpty || self.sessions[session].queue.hasQoS0
     }
 
     private mutating func send(

@@ -8,20 +8,22 @@ extension BusStore {
     package static func verify(directory path: String) throws(StoreFailure) -> StoreReport {
         let directory = try StoreDirectory.open(path, for: .check)
         defer { directory.close() }
-        let tables = try Opening.openForReading(directory)
-        defer { tables.database.close(keepingLog: true) }
+        let notice = LogInspection(path: directory.logPath)?.notice(of: directory.logPath)
+        let database = try Opening.openForReading(directory)
+        defer { database.close(keepingLog: true) }
         var report = StoreReport()
+        if let notice { report.problems.append(notice) }
         do throws(SQLiteFailure) {
-            report.version = try tables.database.integer("PRAGMA user_version")
-            try report.measure(directory, tables.database)
-            if try !Schema.isAsWritten(in: tables.database) {
+            report.version = try database.integer("PRAGMA user_version")
+            try report.measure(directory, database)
+            if try !Schema.isAsWritten(in: database) {
                 report.problems.append("the tables are not those of version \(report.version)")
             }
-            for line in try tables.database.texts("PRAGMA integrity_check(20)") where line != "ok" {
+            for line in try database.texts("PRAGMA integrity_check(20)") where line != "ok" {
                 report.problems.append(line)
             }
-            try tables.read { report.count($0) }
-            try report.findOrphans(tables.database)
+            try database.readRecords { report.count($0) }
+            try report.findOrphans(database)
         } catch {
             report.problems.append(error.message)
         }

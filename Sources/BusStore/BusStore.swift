@@ -7,11 +7,14 @@ import Synchronization
 /// Changes are appended from the broker's lock and committed together, as many as came in while the last commit ran:
 /// one client waits for one fdatasync, a thousand wait for two. Nothing here blocks whoever appends.
 package final class BusStore: Sendable {
+    /// What was found wrong on opening although the store could be opened, for the log.
+    package let notices: [String]
     private let writer: StoreWriter
     private let options: StoreOptions
     private let thread: Mutex<pthread_t?>
 
-    private init(_ writer: StoreWriter, options: StoreOptions) {
+    private init(_ writer: StoreWriter, options: StoreOptions, notices: [String]) {
+        self.notices = notices
         self.writer = writer
         self.options = options
         self.thread = Mutex(writer.start())
@@ -27,6 +30,8 @@ package final class BusStore: Sendable {
     ) throws(StoreFailure) -> BusStore {
         let directory = try StoreDirectory.open(path, for: .use)
         do throws(StoreFailure) {
+            let log = LogInspection(path: directory.logPath)
+            let notices = [log?.notice(of: directory.logPath)].compactMap { $0 }
             let tables = try Opening.open(directory, options: options)
             do throws(StoreFailure) {
                 try directory.markRunning()
@@ -34,7 +39,8 @@ package final class BusStore: Sendable {
                 tables.database.close(keepingLog: true)
                 throw error
             }
-            return BusStore(StoreWriter(tables, in: directory, options: options, onCommit: onCommit), options: options)
+            let writer = StoreWriter(tables, in: directory, options: options, onCommit: onCommit)
+            return BusStore(writer, options: options, notices: notices)
         } catch {
             directory.close()
             throw error

@@ -30,7 +30,7 @@ enum Opening {
     }
 
     /// For a check: nothing is made, lifted or written.
-    static func openForReading(_ directory: StoreDirectory) throws(StoreFailure) -> Tables {
+    static func openForReading(_ directory: StoreDirectory) throws(StoreFailure) -> Database {
         let file = directory.databasePath
         let database = try StoreFailure.wrapping("cannot open", file) { () throws(SQLiteFailure) in
             try Database(path: file, fileSystem: nil)
@@ -43,10 +43,10 @@ enum Opening {
                     "\(file) has version \(version), this program checks version \(Schema.version): start the broker once,"
                         + " which brings it up to date")
             }
-            return try StoreFailure.wrapping("cannot open", file) { () throws(SQLiteFailure) in
+            try StoreFailure.wrapping("cannot open", file) { () throws(SQLiteFailure) in
                 try database.execute("PRAGMA query_only = ON")
-                return try Tables(database)
             }
+            return database
         } catch {
             database.close(keepingLog: true)
             throw error

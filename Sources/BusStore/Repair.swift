@@ -44,7 +44,7 @@ private struct Repair {
 
     mutating func salvage() throws(StoreFailure) {
         let old = try Opening.openForReading(self.directory)
-        defer { old.database.close(keepingLog: true) }
+        defer { old.close(keepingLog: true) }
         try self.directory.makeFile(at: self.newFile)
         let new = try StoreFailure.wrapping("cannot make", self.newFile) { () throws(SQLiteFailure) in
             try Database(path: self.newFile, fileSystem: nil)
@@ -53,7 +53,7 @@ private struct Repair {
         do throws(SQLiteFailure) {
             try Schema.raise(new, from: 0)
             let target = try Tables(new)
-            for table in StoredTable.allCases { try self.copy(table, from: old.database, to: target) }
+            for table in StoredTable.allCases { try self.copy(table, from: old, to: target) }
             try Self.removeOrphans(from: new)
         } catch {
             throw .from(error, "cannot write", file: self.newFile)

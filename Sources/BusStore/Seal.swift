@@ -11,6 +11,12 @@ struct Seal {
         self.state ^= self.state >> 32
     }
 
+    /// NULL: two words, so that no integer is the same.
+    mutating func addNothing() {
+        self.add(.max)
+        self.add(.max)
+    }
+
     mutating func add(_ bytes: RawSpan) {
         self.add(UInt64(bytes.byteCount))
         var offset = 0
@@ -29,5 +35,10 @@ struct Seal {
         self.add(rest)
     }
 
-    var value: UInt32 { UInt32(truncatingIfNeeded: self.state ^ self.state >> 32) }
+    /// Mixed once more before it is folded: without that, the top bits of the last word would not reach the result.
+    var value: UInt32 {
+        var mixed = self.state ^ self.state >> 33
+        mixed = mixed &* 0xC4CE_B9FE_1A85_EC53
+        return UInt32(truncatingIfNeeded: mixed ^ mixed >> 33)
+    }
 }

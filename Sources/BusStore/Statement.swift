@@ -93,7 +93,7 @@ import CSQLite
 
     private func bindNothing() {
         self.index += 1
-        self.seal.add(.max)
+        self.seal.addNothing()
         self.check(unsafe sqlite3_bind_null(self.pointer, self.index))
     }
 
@@ -146,7 +146,7 @@ import CSQLite
     private func skipNothing() -> Bool {
         guard unsafe sqlite3_column_type(self.pointer, self.index) == SQLITE_NULL else { return false }
         self.index += 1
-        self.seal.add(.max)
+        self.seal.addNothing()
         return true
     }
 }

@@ -44,7 +44,12 @@ final class StoreDirectory: Sendable {
             throw .system("cannot make the directory", path)
         }
         try Self.checkRights(of: path)
-        let lock = try Self.openFile(path + "/store.lock", creating: creating)
+        let isMade = ["/store.db", "/store.lock"].contains { unsafe access(path + $0, F_OK) == 0 }
+        guard creating || isMade else {
+            throw StoreFailure(.notAccessible, "there is no store in \(path): check the path")
+        }
+        // A copy of the database alone is a store as well, so that the lock may have to be made even for a check.
+        let lock = try Self.openFile(path + "/store.lock", creating: true)
         do throws(StoreFailure) {
             try Self.take(lock, of: path)
             let standing = try Self.examine(path, marker: Self.marker(in: lock), purpose)

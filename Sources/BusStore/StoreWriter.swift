@@ -46,7 +46,7 @@ import Synchronization
         try self.turn.withLock { turn throws(StoreFailure) in
             guard turn.isOpen else { throw StoreFailure(.notAccessible, "cannot read \(file): the store is closed") }
             try StoreFailure.wrapping("cannot read", file) { () throws(SQLiteFailure) in
-                try unsafe self.tables.read(visit)
+                try unsafe self.tables.database.readRecords(visit)
             }
         }
     }

@@ -100,11 +100,11 @@ enum StoredTable: String, CaseIterable {
     }
 }
 
-extension Tables {
+extension Database {
     /// Hands over every record in the order of `StoredRecord`'s cases, each as it is read: nothing is gathered here.
-    func read(_ visit: (StoredRecord) -> Void) throws(SQLiteFailure) {
+    func readRecords(_ visit: (StoredRecord) -> Void) throws(SQLiteFailure) {
         for table in StoredTable.allCases {
-            try self.database.forEachRow(of: table.query) { row throws(SQLiteFailure) in
+            try self.forEachRow(of: table.query) { row throws(SQLiteFailure) in
                 visit(try table.record(row))
             }
         }

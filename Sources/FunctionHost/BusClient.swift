@@ -88,14 +88,19 @@ package struct ServedFunction: Sendable {
     /// What the bus is told; a change of it needs a new registration.
     package struct Terms: Sendable, Equatable {
         package var concurrency: Int
+        /// Calls beyond those that the host takes as well and lets wait: one for each slot, so that it sees calls which
+        /// wait for themselves, and so that a free worker need not wait for the bus.
+        package var waiting = 0
         package var timeout: Duration
         package var description: String?
         package var isOnDemand = false
     }
 
     package var address: FunctionAddress
-    /// Calls that the host runs at a time; the bus keeps more than these in its own bounded queue.
+    /// Calls that the host runs at a time.
     package var concurrency: Int
+    /// Calls that the host takes beyond those; the bus keeps more in its own bounded queue.
+    package var waiting: Int
     /// The function's own limit; the host enforces it, the catalog tells it to callers.
     package var timeout: Duration
     package var description: String?
@@ -108,6 +113,7 @@ package struct ServedFunction: Sendable {
     ) {
         self.address = address
         self.concurrency = terms.concurrency
+        self.waiting = terms.waiting
         self.timeout = terms.timeout
         self.description = terms.description
         self.isOnDemand = terms.isOnDemand

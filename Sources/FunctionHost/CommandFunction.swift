@@ -11,6 +11,8 @@ final class CommandFunction: HostedFunction {
     private let registry: ProcessRegistry
     private let gate: CommandGate
 
+    /// What a command that closed its outputs has left to end by itself.
+    private static let leaveGrace = Duration.seconds(2)
     /// How much of stderr goes into the message of a failure.
     private static let messageLinesMax = 5
 
@@ -102,9 +104,7 @@ final class CommandFunction: HostedFunction {
                 // when it does not.
                 return await Task {
                     let output = await self.exchange(execution, request, run: run)
-                    // The end of its output comes before its own: a command is not killed on its last steps.
-                    await link.leaderEnded()
-                    link.ended()
+                    await link.leave(within: Self.leaveGrace)
                     return output
                 }.value
             }

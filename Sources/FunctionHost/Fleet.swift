@@ -11,6 +11,8 @@ final class Fleet: Sendable {
 
     private enum Event: Sendable {
         case plan(HostPlan)
+        /// A change could not be made: once more.
+        case retry
         case failed(any Error)
     }
 
@@ -18,6 +20,8 @@ final class Fleet: Sendable {
     private static let drainMax = Duration.seconds(5)
     /// Functions that are brought up to date at a time.
     private static let changesMax = 32
+    /// Until a change that failed, because the bus was away for example, is tried again.
+    private static let retryAfter = Duration.seconds(5)
 
     private let host: HostSurroundings
     private let make: Factory
@@ -68,9 +72,13 @@ final class Fleet: Sendable {
     private func serve(_ plan: HostPlan, onReady: @Sendable () -> Void) async throws {
         try await self.start(plan)
         onReady()
+        var plan = plan
         for await event in self.events {
             switch event {
-            case .plan(let plan): await self.apply(plan)
+            case .plan(let next):
+                plan = next
+                await self.apply(plan)
+            case .retry: await self.apply(plan)
             case .failed(let error): throw error
             }
         }
@@ -101,7 +109,7 @@ final class Fleet: Sendable {
         self.host.budget.resize(to: plan.settings.workersMax)
         let members = self.members.withLock { $0 }
         let wanted = Set(plan.functions.map(\.address))
-        let changed = plan.functions.filter { members[$0.address]?.plan != $0 }
+        let changed = plan.functions.filter { members[$0.address]?.isUpToDate(with: $0) != true }
         let gone = members.values.filter { !wanted.contains($0.slot.address) }
         do {
             try await Self.each(gone) { member in await self.remove(member) }
@@ -114,11 +122,20 @@ final class Fleet: Sendable {
                         self.host.logger.info("\(plan.address) was added")
                     }
                 } catch {
-                    self.host.logger.error("\(plan.address) could not be changed: \(error)")
+                    self.host.logger.error("\(plan.address) could not be changed, it is tried again: \(error)")
+                    self.retryLater()
                 }
             }
         } catch {
             preconditionFailure("each change reports its own failure: \(error)")
+        }
+    }
+
+    private func retryLater() {
+        Task {
+            // Nothing is waited for at the end of the host: the word comes too late then, and nobody hears it.
+            try? await Task.sleep(for: Self.retryAfter)
+            self.event.yield(.retry)
         }
     }
 
@@ -174,21 +191,26 @@ final class Fleet: Sendable {
                 let same = present.first {
                     $0.version.manifest == version.manifest && $0.version.code == version.code
                 }
-                let function = try same?.function ?? self.launch(version.manifest)
+                let function = try same?.function ?? self.make(version.manifest)
                 live.append(FunctionSlot.Live(version: version, function: function))
                 if same == nil { fresh.append(function) }
             }
             // Its first call shall find it loaded; and what cannot be loaded replaces nothing.
-            for function in fresh { try await function.prepare() }
+            for function in fresh where !function.isContinuous {
+                self.start(function)
+                try await function.prepare()
+            }
         } catch {
-            for function in fresh { self.retire(function) }
+            for function in fresh where !function.isContinuous { self.retire(function) }
             self.host.logger.error(
                 "\(plan.address) was changed and cannot be loaded, the version before stays in service: \(error)")
             return
         }
-        for function in member.slot.replace(with: live) { self.retire(function) }
-        if FleetMember.terms(old) != FleetMember.terms(plan) { try await member.registerAgain() }
-        if old.primary.triggers != plan.primary.triggers {
+        await self.replace(member.slot, with: live, fresh)
+        if FleetMember.terms(old) != FleetMember.terms(plan) || !member.isRegistered {
+            try await member.registerAgain()
+        }
+        if old.primary.triggers != plan.primary.triggers || !member.hasTriggers {
             await member.stopTriggers()
             try await member.startTriggers(isStart: false)
         }
@@ -196,15 +218,37 @@ final class Fleet: Sendable {
         self.host.logger.info("\(plan.address) was changed: \(shares)")
     }
 
+    /// A function that runs all the time may hold a device: its old worker leaves before the new one starts, and calls
+    /// wait for that one meanwhile. Of all others the old workers finish their calls beside the new ones.
+    private func replace(
+        _ slot: FunctionSlot, with live: [FunctionSlot.Live], _ fresh: [any HostedFunction]
+    ) async {
+        let leaving = slot.replace(with: live)
+        for function in leaving where !function.isContinuous { self.retire(function) }
+        for function in leaving where function.isContinuous { await function.drain(within: Self.limit(of: function)) }
+        for function in fresh where function.isContinuous { self.start(function) }
+    }
+
     private func launch(_ manifest: FunctionManifest) throws -> any HostedFunction {
         let function = try self.make(manifest)
-        self.worker.yield { await function.run() }
+        self.start(function)
         return function
+    }
+
+    private func start(_ function: any HostedFunction) {
+        self.worker.yield { await function.run() }
     }
 
     /// Lets an old version finish what it runs.
     private func retire(_ function: any HostedFunction) {
-        let limit = function.manifest.timeout + Self.drainMax
-        self.worker.yield { await function.drain(within: limit) }
+        self.worker.yield { await function.drain(within: Self.limit(of: function)) }
     }
+
+    private static func limit(of function: any HostedFunction) -> Duration {
+        function.manifest.timeout + self.drainMax
+    }
+}
+
+extension HostedFunction {
+    fileprivate var isContinuous: Bool { self.manifest.run == .continuous }
 }

@@ -29,6 +29,16 @@ final class FleetMember: Sendable {
 
     var plan: FunctionPlan { self.state.withLock { $0.plan } }
 
+    var isRegistered: Bool { self.state.withLock { $0.registration != nil } }
+
+    /// Whether its triggers run, if it has any.
+    var hasTriggers: Bool { self.state.withLock { $0.triggers != nil || $0.plan.primary.triggers.isEmpty } }
+
+    /// Whether nothing is left to be done for this plan.
+    func isUpToDate(with plan: FunctionPlan) -> Bool {
+        self.plan == plan && self.isRegistered && self.hasTriggers
+    }
+
     func setPlan(_ plan: FunctionPlan) {
         self.state.withLock { $0.plan = plan }
     }
@@ -39,8 +49,10 @@ final class FleetMember: Sendable {
         let primary = plan.primary
         return ServedFunction.Terms(
             concurrency: active.reduce(0) { $0 + $1.capacity },
+            // A command has no queue in the host.
+            waiting: active.reduce(0) { $0 + ($1.runtime == .exec ? 0 : $1.capacity) },
             timeout: active.map(\.timeout).max() ?? primary.timeout, description: primary.description,
-            isOnDemand: primary.run == .onDemand && primary.workers.min == 0)
+            isOnDemand: primary.run == .onDemand && primary.workers.min + primary.workers.spare == 0)
     }
 
     // MARK: Registration

@@ -69,8 +69,9 @@ package struct FunctionBusClient: BusClient {
 
     private static func function(_ served: ServedFunction) throws(BusError) -> FunctionHandler {
         var options = ServeOptions()
-        options.concurrency = served.concurrency
-        options.timeout = served.timeout + Self.timeoutMargin
+        options.concurrency = served.concurrency + served.waiting
+        // A call that waits in the host does so for one other call at most.
+        options.timeout = served.timeout * (served.waiting > 0 ? 2 : 1) + Self.timeoutMargin
         options.description = served.description ?? ""
         options.isOnDemand = served.isOnDemand
         let handler = served.handler

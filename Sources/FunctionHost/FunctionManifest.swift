@@ -25,6 +25,8 @@ package struct FunctionManifest: Sendable, Equatable {
 
     package struct Workers: Sendable, Equatable {
         package var min = 0
+        /// Kept ready beyond those that are busy.
+        package var spare = 0
         package var max = 4
         package var idle = Duration.seconds(60)
     }

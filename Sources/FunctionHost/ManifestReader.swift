@@ -91,11 +91,14 @@ package struct ManifestReader {
         guard let mapping = node.mapping else {
             throw self.source.failure(node, "workers is a map such as { min: 0, max: 4, idle: 60s }")
         }
-        try self.source.refuseUnknown(mapping, keys: ["min", "max", "idle"], in: "workers")
+        try self.source.refuseUnknown(mapping, keys: ["min", "spare", "max", "idle"], in: "workers")
         var workers = FunctionManifest.Workers()
         if let node = mapping["max"] { workers.max = try self.source.integer(node, "workers.max", in: 1...1_000) }
         if let node = mapping["min"] { workers.min = try self.source.integer(node, "workers.min", in: 0...1_000) }
         if let node = mapping["idle"] { workers.idle = try self.source.positiveDuration(node, "workers.idle") }
+        if let node = mapping["spare"] {
+            workers.spare = try self.source.integer(node, "workers.spare", in: 0...workers.max)
+        }
         guard workers.min <= workers.max else {
             throw self.source.failure(
                 node, "workers.min (\(workers.min)) must not exceed workers.max (\(workers.max))")

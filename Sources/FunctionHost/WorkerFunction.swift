@@ -20,7 +20,7 @@ final class WorkerFunction: HostedFunction {
         var warming: [CheckedContinuation<CallFailure?, Never>] = []
     }
 
-    private enum Order: Sendable {
+    enum Order: Sendable {
         case start(worker: Int, WorkerLink)
         case wake(WorkerPool.Moment)
         /// Something that no call asked for: top-level code or a thread of the function.
@@ -32,18 +32,18 @@ final class WorkerFunction: HostedFunction {
     }
 
     /// Bus operations of background code that may be open at a time.
-    private static let backgroundOperationsMax = 64
+    static let backgroundOperationsMax = 64
 
     let manifest: FunctionManifest
     private let launch: WorkerLaunch
     private let operations: BusOperations
-    private let log: FunctionLog
+    let log: FunctionLog
     private let registry: ProcessRegistry
     private let budget: WorkerBudget
     private let member: Int
-    private let state: Mutex<State>
+    let state: Mutex<State>
     private let orders: AsyncStream<Order>
-    private let order: AsyncStream<Order>.Continuation
+    let order: AsyncStream<Order>.Continuation
     private let origin = ContinuousClock.now
 
     init(_ manifest: FunctionManifest, _ launch: WorkerLaunch, log: FunctionLog, in host: HostSurroundings) {
@@ -60,7 +60,7 @@ final class WorkerFunction: HostedFunction {
             WorkerBudget.Member(onRoom: { order.yield(.useRoom) }, onEvict: { order.yield(.evict) }))
     }
 
-    private var now: WorkerPool.Moment { ContinuousClock.now - self.origin }
+    var now: WorkerPool.Moment { ContinuousClock.now - self.origin }
 
     // MARK: Life
 
@@ -96,11 +96,16 @@ final class WorkerFunction: HostedFunction {
     func prepare() async throws(CallFailure) {
         // Its top-level code may never end: that it was started is all that can be waited for.
         if self.manifest.run == .continuous { return }
-        let failure = await withCheckedContinuation { continuation in
-            self.feed { state, now in
-                state.warming.append(continuation)
-                return state.pool.warm(now: now)
+        let failure = await withTaskCancellationHandler {
+            await withCheckedContinuation { continuation in
+                self.feed { state, now in
+                    state.warming.append(continuation)
+                    return state.pool.warm(now: now)
+                }
             }
+        } onCancel: {
+            // The host ends: what has not come up by now is not needed.
+            self.state.withLock { Self.endWarming(&$0, .draining(self.manifest.address)) }
         }
         if let failure { throw failure }
     }
@@ -220,86 +225,16 @@ final class WorkerFunction: HostedFunction {
         self.send(frame, to: worker)
     }
 
-    // MARK: What workers say
-
-    private func received(_ frame: WorkerFrame, from worker: Int) {
-        switch frame {
-        case .ready: self.feed { $0.pool.workerReady(worker, now: $1) }
-        case .loadFailure(let failure): self.loadFailed(failure, worker)
-        case .reply(let call, let reply):
-            let limit = self.manifest.limits.outputBytes
-            let isTooLong = reply.payload.count > limit
-            let failure = CallFailure.replyTooLarge(self.manifest.address, limit: limit)
-            self.finished(call, worker, isTooLong ? .failure(failure) : .success(reply))
-        case .failure(let call, let failure): self.finished(call, worker, .failure(failure))
-        case .operation(let operation): self.requested(operation, worker)
-        case .log(let entry):
-            let request = entry.call.flatMap { call in
-                self.state.withLock { $0.requests[call]?.requestIdentifier }
-            }
-            for text in entry.message.split(separator: "\n", omittingEmptySubsequences: false) {
-                self.log.line(
-                    String(text.prefix(LogThrottle.lineBytesMax)), level: FunctionLog.level(entry.level),
-                    worker: worker, call: request)
-            }
-        }
-    }
-
-    private func loadFailed(_ failure: CallFailure, _ worker: Int) {
-        let kind = failure.errorType.map { "\($0): " } ?? ""
-        self.log.logger.error("cannot be loaded: \(kind)\(failure.message)")
-        for line in failure.stackTrace { self.log.line(line, level: .error, worker: worker, call: nil) }
-        self.feed { $0.pool.loadFailed(worker, kind + failure.message, now: $1) }
-    }
-
-    private func finished(_ call: UInt64, _ worker: Int, _ outcome: Result<HostedReply, CallFailure>) {
-        self.state.withLock { state in
-            if case .failure(let failure) = outcome {
-                self.log.tell("the handler failed: \(failure.cause)", call: state.requests[call]?.requestIdentifier)
-            }
-            let (isAwaited, effects) = state.pool.finished(call, on: worker, now: self.now)
-            if isAwaited { Self.end(call, outcome, in: &state) }
-            self.carryOut(effects, in: &state)
-        }
-    }
-
-    private func requested(_ operation: WorkerOperation, _ worker: Int) {
-        let isAdmitted = self.state.withLock { state in
-            if let call = operation.call, let mailbox = state.mailboxes[call] {
-                mailbox.post(.operation(operation, worker: worker))
-                return true
-            }
-            guard state.openBackgroundOperations < Self.backgroundOperationsMax else { return false }
-            state.openBackgroundOperations += 1
-            self.order.yield(.perform(operation, worker: worker))
-            return true
-        }
-        guard !isAdmitted else { return }
-        let open = Self.backgroundOperationsMax
-        let message = "\(open) calls and messages of this function's background code are already open"
-        let failure = CallFailure(429, "OVERLOADED", executed: .none, message)
-        self.send(.failure(operation.identifier, failure), to: worker)
-    }
-
-    /// A line on stderr. It is told as the line of a call when there is only one that it can belong to.
-    private func line(_ text: String, from worker: Int) {
-        let request = self.state.withLock { state -> String? in
-            guard let index = state.pool.index(worker), state.pool.workers[index].calls.count == 1 else { return nil }
-            return state.requests[state.pool.workers[index].calls[0]]?.requestIdentifier
-        }
-        self.log.line(text, worker: worker, call: request)
-    }
-
     // MARK: Effects
 
-    private func feed(_ input: (inout State, WorkerPool.Moment) -> [WorkerPool.Effect]) {
+    func feed(_ input: (inout State, WorkerPool.Moment) -> [WorkerPool.Effect]) {
         self.state.withLock { state in
             let effects = input(&state, self.now)
             self.carryOut(effects, in: &state)
         }
     }
 
-    private func carryOut(_ effects: [WorkerPool.Effect], in state: inout State) {
+    func carryOut(_ effects: [WorkerPool.Effect], in state: inout State) {
         for effect in effects {
             switch effect {
             case .start(let worker):
@@ -338,7 +273,10 @@ final class WorkerFunction: HostedFunction {
         let isReady = state.pool.hasReadyWorker
         guard isReady || !state.pool.hasStartingWorker else { return }
         // Without a worker and without a failure the host had no room for one: the first call will find out.
-        let failure = isReady ? nil : state.pool.backoff.failure
+        Self.endWarming(&state, isReady ? nil : state.pool.backoff.failure)
+    }
+
+    private static func endWarming(_ state: inout State, _ failure: CallFailure?) {
         for continuation in state.warming { continuation.resume(returning: failure) }
         state.warming.removeAll()
     }
@@ -356,12 +294,12 @@ final class WorkerFunction: HostedFunction {
         Self.end(call, .failure(failure), in: &state)
     }
 
-    private static func end(_ call: UInt64, _ outcome: Result<HostedReply, CallFailure>, in state: inout State) {
+    static func end(_ call: UInt64, _ outcome: Result<HostedReply, CallFailure>, in state: inout State) {
         state.requests[call] = nil
         state.mailboxes.removeValue(forKey: call)?.post(.outcome(outcome))
     }
 
-    private func send(_ frame: HostFrame, to worker: Int) {
+    func send(_ frame: HostFrame, to worker: Int) {
         self.transmit(frame, over: self.state.withLock { $0.links[worker] })
     }
 
@@ -384,7 +322,8 @@ extension WorkerPool.Limits {
     init(_ manifest: FunctionManifest) {
         let capacity = manifest.workers.max * manifest.concurrency
         self.init(
-            workersMin: manifest.workers.min, workersMax: manifest.workers.max, concurrency: manifest.concurrency,
+            workersMin: manifest.workers.min, workersSpare: manifest.workers.spare, workersMax: manifest.workers.max,
+            concurrency: manifest.concurrency,
             waitingMax: max(64, 2 * capacity), timeout: manifest.timeout, idle: manifest.workers.idle,
             isContinuous: manifest.run == .continuous)
     }

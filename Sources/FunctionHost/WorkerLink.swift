@@ -80,22 +80,30 @@ final class WorkerLink: Sendable {
         }
     }
 
-    /// Waits until the process has ended, without reaping it.
-    func leaderEnded() async {
-        guard case .running(let leader) = self.state.withLock({ $0.process }) else { return }
-        var pause = Duration.microseconds(100)
-        while !Self.hasEnded(leader) {
-            // A sleep that is cut short by a cancellation ends the wait: whoever cancelled has ended the process.
-            guard (try? await Task.sleep(for: pause)) != nil else { return }
+    /// The outputs of the process have ended, and with that it is nearly gone: its exit code is worth a moment.
+    ///
+    /// Many programs close their outputs on the way out. Killing them right then would turn their exit code into a
+    /// signal, and what a command says by that code would be lost.
+    func leave(within grace: Duration) async {
+        var pause = Duration.microseconds(200)
+        var waited = Duration.zero
+        while waited < grace, !self.hasExited {
+            // The host is torn down: nobody asks for exit codes any more.
+            guard (try? await Task.sleep(for: pause)) != nil else { break }
+            waited += pause
             pause = min(pause * 2, .milliseconds(20))
         }
+        self.ended()
     }
 
-    private static func hasEnded(_ leader: pid_t) -> Bool {
-        var found = unsafe siginfo_t()
-        let result = unsafe waitid(P_PID, id_t(leader), &found, WEXITED | WNOHANG | WNOWAIT)
-        // No such child: somebody has reaped it.
-        return unsafe result != 0 || found.si_signo == SIGCHLD
+    private var hasExited: Bool {
+        self.state.withLock { state in
+            guard case .running(let leader) = state.process else { return true }
+            var status = unsafe siginfo_t()
+            // Only looks: the process is reaped by whoever started it. A failure means that it is reaped already.
+            let code = unsafe waitid(P_PID, id_t(leader), &status, WEXITED | WNOHANG | WNOWAIT)
+            return unsafe code != 0 || status.si_signo != 0
+        }
     }
 
     /// The process ended and is about to be reaped: from here on its number may mean something else.

@@ -66,7 +66,7 @@ struct WorkerProcess: Sendable {
             }
             group.cancelAll()
         }
-        self.link.ended()
+        await self.link.leave(within: Self.leaveGrace)
     }
 
     private func write(to writer: StandardInputWriter) async {

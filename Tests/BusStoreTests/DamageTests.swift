@@ -41,6 +41,10 @@ struct DamageTests {
         }
     }
 
+    /// Made once: most of the time of a test would go into them.
+    private static let closed = (0..<4).map { seed in Result { try Sample.make(seed: seed, isLogged: false) } }
+    private static let logged = (0..<4).map { seed in Result { try Sample.make(seed: seed, isLogged: true) } }
+
     private static func flipped(_ data: Data, count: Int, seed: UInt64) -> Data {
         var data = data
         var state = seed &* 0x9E37_79B9_7F4A_7C15
@@ -74,29 +78,49 @@ struct DamageTests {
 
     @Test("Flipped bits in the database are never loaded as if they had been stored (D07)", arguments: 1...40)
     func databaseBits(_ seed: UInt64) throws {
-        let sample = try Sample.make(seed: seed % 4, isLogged: false)
+        let sample = try Self.closed[Int(seed % 4)].get()
         let count = 1 + Int(seed) % 8 * 3
         _ = try Self.examine(Self.flipped(sample.database, count: count, seed: seed), sample.log, sample.states)
     }
 
     @Test("Flipped bits in the log leave what was committed before them (D07)", arguments: 1...40)
     func logBits(_ seed: UInt64) throws {
-        let sample = try Sample.make(seed: seed % 4, isLogged: true)
+        let sample = try Self.logged[Int(seed % 4)].get()
         #expect(!sample.log.isEmpty)
         let log = Self.flipped(sample.log, count: 1 + Int(seed) % 3, seed: seed)
         #expect(try Self.examine(sample.database, log, sample.states))
     }
 
+    @Test("Damage in the middle of the log is told with what it costs (D07)", arguments: [0, 20, 40, 5000, 20_000])
+    func logNotice(_ offset: Int) throws {
+        let sample = try Self.logged[2].get()
+        let directory = try TemporaryDirectory()
+        try FileManager.default.createDirectory(atPath: directory.store, withIntermediateDirectories: false)
+        try sample.database.write(to: URL(filePath: directory.database))
+        try sample.log.write(to: URL(filePath: directory.log))
+        let intact = try BusStore.verify(directory: directory.store)
+        #expect(intact.isSound, "\(intact.problems)")
+        var log = sample.log
+        log[offset] ^= 4
+        try log.write(to: URL(filePath: directory.log))
+        let report = try BusStore.verify(directory: directory.store)
+        #expect(report.problems.count == 1 && report.problems.first?.contains("are lost") == true)
+        let store = try BusStore.open(directory)
+        defer { store.close() }
+        #expect(store.notices == report.problems)
+        #expect(sample.states.dropLast().contains(try store.state))
+    }
+
     @Test("A log that ends early leaves what was committed before its end (D07)", arguments: 0...20)
     func shortLog(_ twentieths: Int) throws {
-        let sample = try Sample.make(seed: 3, isLogged: true)
+        let sample = try Self.logged[3].get()
         let log = sample.log.prefix(sample.log.count * twentieths / 20)
         #expect(try Self.examine(sample.database, log, sample.states))
     }
 
     @Test("A database that ends early is refused, or has lost nothing (D07)", arguments: 0...20)
     func shortDatabase(_ twentieths: Int) throws {
-        let sample = try Sample.make(seed: 3, isLogged: false)
+        let sample = try Self.closed[3].get()
         let database = sample.database.prefix(sample.database.count * twentieths / 20)
         let states = twentieths == 0 ? [StoredState()] : [sample.states[sample.states.count - 1]]
         #expect(try Self.examine(database, sample.log, states) == (twentieths == 0 || twentieths == 20))

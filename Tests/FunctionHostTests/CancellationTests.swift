@@ -28,7 +28,7 @@ struct CancellationTests {
         try folder.python(
             "f",
             """
-            import os, time
+            import lecoresdk, os, time
             def handler(event, context):
                 if event == b"long":
                     try:
@@ -36,7 +36,7 @@ struct CancellationTests {
                         open("running", "w").close()
                         while True:
                             time.sleep(0.01)
-                    except BaseException as error:
+                    except lecoresdk.CallCancelled as error:
                         with open("heard.new", "w") as file:
                             file.write("%s %s" % (type(error).__name__, context.cancelled.is_set()))
                         os.rename("heard.new", "heard")

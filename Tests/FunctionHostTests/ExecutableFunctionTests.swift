@@ -49,6 +49,17 @@ struct ExecutableFunctionTests {
         }
     }
 
+    @Test("exec: the exit code counts, also of a command that closes its outputs before it ends")
+    func closesOutputs() async throws {
+        let folder = try FunctionFolder()
+        try folder.write(
+            Self.manifest("exec", "[sh, -c, \"exec >&- 2>&-; sleep 0.2; exit 3\"]"), to: "function.yaml")
+        try await TestHost.with(folder) { host in
+            let failure = try await host.failure("T/f")
+            #expect(failure.stackTrace == ["it exited with code 3"])
+        }
+    }
+
     @Test("exec: a command that does not exist is told as such")
     func missing() async throws {
         let folder = try FunctionFolder()

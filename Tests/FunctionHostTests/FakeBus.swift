@@ -26,6 +26,8 @@ final class FakeBus: BusClient {
         var separateClients = 0
         var nextIdentifier = 1
         var nextRequest = 1
+        /// Registrations that are to fail.
+        var refusals = 0
     }
 
     let state = Mutex(State())
@@ -113,6 +115,11 @@ final class FakeBus: BusClient {
     }
 
     func serve(_ functions: [ServedFunction], onReady: @escaping @Sendable () -> Void) async throws {
+        let isRefused = self.state.withLock { state in
+            state.refusals -= 1
+            return state.refusals >= 0
+        }
+        if isRefused { throw CallFailure(503, "NO_BUS", executed: .none, "the bus is away") }
         let identifier = self.state.withLock { state in
             state.nextIdentifier += 1
             for function in functions {

@@ -37,7 +37,7 @@ struct ManifestReaderTests {
             directory: fresh
             user: nobody
             concurrency: 3
-            workers: { min: 1, max: 2, idle: 2m }
+            workers: { min: 1, spare: 1, max: 2, idle: 2m }
             run: onDemand
             environment: { UNIT: celsius, LIMIT: 25 }
             triggers:
@@ -57,7 +57,7 @@ struct ManifestReaderTests {
         #expect(manifest.timeout == .milliseconds(250))
         #expect(manifest.memoryBytes == 64 << 20)
         #expect(manifest.concurrency == 3)
-        #expect(manifest.workers == FunctionManifest.Workers(min: 1, max: 2, idle: .seconds(120)))
+        #expect(manifest.workers == FunctionManifest.Workers(min: 1, spare: 1, max: 2, idle: .seconds(120)))
         #expect(manifest.environment == ["UNIT": "celsius", "LIMIT": "25"])
         #expect(manifest.version?.description == "1.4.2")
         let limits = FunctionManifest.Limits(cpu: .seconds(3_600), files: 64, processes: 8, outputBytes: 1_024)
@@ -91,6 +91,10 @@ struct ManifestReaderTests {
             (
                 head + "workers: { min: 5, max: 4 }",
                 "f.yaml:5: workers.min (5) must not exceed workers.max (4)"
+            ),
+            (
+                head + "workers: { max: 2, spare: 3 }",
+                "f.yaml:5: workers.spare must be a whole number from 0 to 2 (got 3)"
             ),
             (
                 head + "run: continous",

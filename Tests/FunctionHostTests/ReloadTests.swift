@@ -1,4 +1,5 @@
 import Foundation
+import Synchronization
 import Testing
 
 @testable import FunctionHost
@@ -160,6 +161,42 @@ struct ReloadTests {
             try folder.python("f", Self.answer("1"), "triggers: [{ topic: b }]")
             #expect(await host.log.wait(for: "T/f was changed"))
             #expect(host.bus.filters == ["$share/fc-trigger-T-f/b"])
+        }
+    }
+
+    @Test("A function that runs all the time has left before its new code starts")
+    func continuous() async throws {
+        let folder = try Self.folder()
+        @Sendable func code(_ text: String) -> String {
+            """
+            import os, time
+            # As a device that only one process may hold.
+            os.close(os.open("device", os.O_CREAT | os.O_EXCL))
+            import atexit
+            atexit.register(os.remove, "device")
+            def handler(event, context): return "\(text)"
+            """
+        }
+        try folder.python("f", code("old"), "run: continuous")
+        try await TestHost.with(folder) { host in
+            try await host.expect("T/f", answers: "old")
+            try folder.python("f", code("new"), "run: continuous")
+            try await Self.wait(host, "T/f", for: "new")
+            #expect(!host.log.all.contains { $0.contains("FileExistsError") })
+        }
+    }
+
+    @Test("A change that fails because the bus is away is made later")
+    func retry() async throws {
+        let folder = try Self.folder()
+        try folder.python("first", Self.answer("1"))
+        try await TestHost.with(folder) { host in
+            host.bus.state.withLock { $0.refusals = 1 }
+            try folder.python("second", Self.answer("2"))
+            #expect(await host.log.wait(for: "T/second could not be changed, it is tried again: 503 NO_BUS"))
+            #expect(host.bus.served == ["T/first"])
+            #expect(await host.log.wait(for: "T/second was changed"))
+            try await host.expect("T/second", answers: "2")
         }
     }
 }

@@ -102,4 +102,22 @@ struct WorkerPoolRoomTests {
         #expect(pool.warm(now: .zero) == [.start(worker: 1)])
         #expect(pool.warm(now: .zero) == [])
     }
+
+    @Test("A spare worker is ready beyond the busy ones, and is neither sent away nor given away")
+    func spare() throws {
+        var limits = try Self.pool(max: 3).limits
+        limits.workersSpare = 1
+        var pool = WorkerPool(try #require(FunctionAddress("S/f")), limits)
+        #expect(pool.begin(now: .zero) == [.start(worker: 1)])
+        _ = pool.workerReady(1, now: .zero)
+        #expect(pool.admit(1, deadline: nil, now: .zero).last == .start(worker: 2))
+        _ = pool.workerReady(2, now: .zero)
+        #expect(pool.admit(2, deadline: nil, now: .zero).last == .start(worker: 3))
+        _ = pool.workerReady(3, now: .zero)
+        #expect(pool.admit(3, deadline: nil, now: .zero).count == 1)
+        for call: UInt64 in 1...3 { _ = pool.finished(call, on: Int(call), now: .seconds(1)) }
+        #expect(pool.tick(.seconds(61)) == [.stop(worker: 3), .stop(worker: 2)])
+        #expect(pool.evict(now: .seconds(61)) == [])
+        #expect(pool.nextWakeUp(now: .seconds(61)) == .seconds(63))
+    }
 }

@@ -11,7 +11,7 @@ import threading
 import time
 import traceback
 
-from lecoresdk import _transport
+from lecoresdk import CallCancelled, _transport
 from lecoresdk.invoker_context import decode as decode_invoker_context
 
 from . import context as calls
@@ -112,7 +112,7 @@ class Worker:
                     if entry is not None and entry[0].cancelled.is_set():
                         calls.raise_in(threading.get_ident(), None)
                 return
-            except calls.CallCancelled:
+            except CallCancelled:
                 continue
 
     def _cancel(self, call):
@@ -123,7 +123,7 @@ class Worker:
                 return
             context, thread = entry
             context.cancelled.set()
-            calls.raise_in(thread, calls.CallCancelled)
+            calls.raise_in(thread, CallCancelled)
 
     def _forked(self):
         """In a child that the function forked: it must neither answer for the worker nor hear what it is told."""
