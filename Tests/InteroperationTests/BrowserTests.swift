@@ -6,8 +6,6 @@ import Testing
     "A page in the browser", .enabled(if: RunningBroker.isAvailable && Browser.isInstalled),
     .timeLimit(.minutes(3)))
 struct BrowserTests {
-    private static let browser = Browser.path
-
     @Test("It publishes, hears its own event, and calls a function over MQTT in a WebSocket")
     func page() async throws {
         let port = try TestSocket.freePort()
@@ -27,14 +25,16 @@ struct BrowserTests {
                 ])
             _ = try await function.line(timeout: 20) { $0.hasPrefix("ready") }
             let address = "\(page.absoluteString)?try&broker=ws://127.0.0.1:\(port)/mqtt"
-            let seen = try await run(
-                Self.browser,
-                [
-                    "--headless=new", "--no-sandbox", "--disable-gpu", "--virtual-time-budget=30000", "--dump-dom",
-                    address,
-                ], timeout: 120)
-            #expect(seen.lines.contains { $0.contains("event devices/browser/temperature: 21.5") })
-            #expect(seen.lines.contains { $0.contains("EdgeFC/helloworld answered 200: hello page") })
+            let options = [
+                "--headless=new", "--no-sandbox", "--disable-gpu", "--virtual-time-budget=30000", "--dump-dom",
+            ]
+            // The browser's clock runs ahead while its sockets wait: on a busy machine it may look too early.
+            var text = ""
+            for _ in 0..<8 where !text.contains("answered") {
+                text = try await run(Browser.path, options + [address], timeout: 60).lines.joined(separator: "\n")
+            }
+            #expect(text.contains("event devices/browser/temperature: 21.5"))
+            #expect(text.contains("EdgeFC/helloworld answered 200: hello page"))
             function.terminate()
         }
     }
