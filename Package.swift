@@ -23,6 +23,9 @@ let argumentParser = Target.Dependency.product(name: "ArgumentParser", package: 
 let lifecycle = Target.Dependency.product(name: "ServiceLifecycle", package: "swift-service-lifecycle")
 let signals = Target.Dependency.product(name: "UnixSignals", package: "swift-service-lifecycle")
 let subprocess = Target.Dependency.product(name: "Subprocess", package: "swift-subprocess")
+let crypto = Target.Dependency.product(name: "Crypto", package: "swift-crypto")
+let cryptoExtras = Target.Dependency.product(name: "CryptoExtras", package: "swift-crypto")
+let jwtKit = Target.Dependency.product(name: "JWTKit", package: "jwt-kit")
 let yams = Target.Dependency.product(name: "Yams", package: "Yams")
 
 /// A room: a target under the house rules.
@@ -47,6 +50,8 @@ let package = Package(
         .package(url: "https://github.com/swift-server/swift-service-lifecycle", from: "2.13.0"),
         .package(url: "https://github.com/swiftlang/swift-subprocess", from: "1.0.0"),
         .package(url: "https://github.com/jpsim/Yams", from: "6.2.0"),
+        .package(url: "https://github.com/apple/swift-crypto", from: "4.5.2"),
+        .package(url: "https://github.com/vapor/jwt-kit", from: "5.7.1"),
     ],
     targets: [
         // Pure rooms: no I/O, no clock, no async, no logging, no Foundation.
@@ -59,6 +64,7 @@ let package = Package(
 
         // Drivers.
         room("BusServer", ["BusCore", "BusSession", "BusWire", nioCore, nioPosix, logging, lifecycle, yams]),
+        room("BusIdentity", [crypto, cryptoExtras, jwtKit]),
         .systemLibrary(name: "CMosquitto", pkgConfig: "libmosquitto", providers: [.apt(["libmosquitto-dev"])]),
         room("BusMosquitto", ["CMosquitto"]),
         room("FunctionBus", ["BusMosquitto", "BusContract", "BusTopics"]),
@@ -67,7 +73,8 @@ let package = Package(
         .executableTarget(
             name: "fcbus",
             dependencies: [
-                "BusServer", "BusBench", "FunctionBus", "FunctionHost", argumentParser, logging, lifecycle, signals,
+                "BusServer", "BusIdentity", "BusBench", "FunctionBus", "FunctionHost", argumentParser, logging,
+                lifecycle, signals,
             ],
             swiftSettings: houseRules),
 
@@ -79,6 +86,7 @@ let package = Package(
         tests("BusCallsTests", ["BusCalls", "BusContract", "BusTopics", deque]),
         tests("BusCoreTests", ["BusTestKit", "BusCore", "BusSession", "BusWire", nioCore]),
         tests("BusServerTests", ["BusServer", "BusCore", "BusSession"]),
+        tests("BusIdentityTests", ["BusIdentity", crypto, cryptoExtras, jwtKit]),
         tests("FunctionHostTests", ["FunctionHost", subprocess, logging]),
         tests("HouseTests", []),
         .testTarget(

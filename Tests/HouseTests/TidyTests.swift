@@ -17,6 +17,9 @@ struct TidyTests {
             "BusCore", "BusSession", "BusWire", "BusTopics", "NIOCore", "NIOPosix", "Logging", "ServiceLifecycle",
             "Yams", "Synchronization", "Glibc",
         ],
+        "BusIdentity": [
+            "Crypto", "CryptoExtras", "JWTKit", "Synchronization", "Dispatch", "FoundationEssentials", "Glibc",
+        ],
         "BusMosquitto": ["CMosquitto", "Synchronization", "Glibc"],
         "FunctionBus": [
             "BusMosquitto", "BusContract", "BusTopics", "Synchronization", "Foundation", "FoundationEssentials",
@@ -31,9 +34,9 @@ struct TidyTests {
             "Subprocess", "System", "SystemPackage",
         ],
         "fcbus": [
-            "BusServer", "BusCore", "BusBench", "BusContract", "FunctionBus", "FunctionHost", "ArgumentParser",
-            "Logging", "ServiceLifecycle", "UnixSignals", "Foundation", "FoundationEssentials", "Synchronization",
-            "Glibc",
+            "BusServer", "BusCore", "BusIdentity", "BusBench", "BusContract", "FunctionBus", "FunctionHost",
+            "ArgumentParser", "Logging", "ServiceLifecycle", "UnixSignals", "Foundation", "FoundationEssentials",
+            "Synchronization", "Glibc",
         ],
     ]
 
