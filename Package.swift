@@ -16,6 +16,15 @@ let houseRules = testRules + [.strictMemorySafety()]
 
 let nioCore = Target.Dependency.product(name: "NIOCore", package: "swift-nio")
 let nioPosix = Target.Dependency.product(name: "NIOPosix", package: "swift-nio")
+let nioSSL = Target.Dependency.product(name: "NIOSSL", package: "swift-nio-ssl")
+let nioHTTP = Target.Dependency.product(name: "NIOHTTP1", package: "swift-nio")
+let nioWebSocket = Target.Dependency.product(name: "NIOWebSocket", package: "swift-nio")
+let x509 = Target.Dependency.product(name: "X509", package: "swift-certificates")
+let asn1 = Target.Dependency.product(name: "SwiftASN1", package: "swift-asn1")
+let crypto = Target.Dependency.product(name: "Crypto", package: "swift-crypto")
+let cryptoExtras = Target.Dependency.product(name: "CryptoExtras", package: "swift-crypto")
+let jwt = Target.Dependency.product(name: "JWTKit", package: "jwt-kit")
+let nioTLS = Target.Dependency.product(name: "NIOTLS", package: "swift-nio")
 let deque = Target.Dependency.product(name: "DequeModule", package: "swift-collections")
 let heap = Target.Dependency.product(name: "HeapModule", package: "swift-collections")
 let logging = Target.Dependency.product(name: "Logging", package: "swift-log")
@@ -23,9 +32,6 @@ let argumentParser = Target.Dependency.product(name: "ArgumentParser", package: 
 let lifecycle = Target.Dependency.product(name: "ServiceLifecycle", package: "swift-service-lifecycle")
 let signals = Target.Dependency.product(name: "UnixSignals", package: "swift-service-lifecycle")
 let subprocess = Target.Dependency.product(name: "Subprocess", package: "swift-subprocess")
-let crypto = Target.Dependency.product(name: "Crypto", package: "swift-crypto")
-let cryptoExtras = Target.Dependency.product(name: "CryptoExtras", package: "swift-crypto")
-let jwtKit = Target.Dependency.product(name: "JWTKit", package: "jwt-kit")
 let yams = Target.Dependency.product(name: "Yams", package: "Yams")
 
 /// A room: a target under the house rules.
@@ -44,31 +50,42 @@ let package = Package(
     ],
     dependencies: [
         .package(url: "https://github.com/apple/swift-nio", from: "2.101.0"),
+        .package(url: "https://github.com/apple/swift-nio-ssl", from: "2.37.0"),
+        .package(url: "https://github.com/apple/swift-certificates", from: "1.21.0"),
+        .package(url: "https://github.com/apple/swift-crypto", from: "4.5.0"),
+        .package(url: "https://github.com/vapor/jwt-kit", from: "5.7.0"),
+        .package(url: "https://github.com/apple/swift-asn1", from: "1.7.0"),
         .package(url: "https://github.com/apple/swift-collections", from: "1.6.0"),
         .package(url: "https://github.com/apple/swift-log", from: "1.16.0"),
         .package(url: "https://github.com/apple/swift-argument-parser", from: "1.8.0"),
         .package(url: "https://github.com/swift-server/swift-service-lifecycle", from: "2.13.0"),
         .package(url: "https://github.com/swiftlang/swift-subprocess", from: "1.0.0"),
         .package(url: "https://github.com/jpsim/Yams", from: "6.2.0"),
-        .package(url: "https://github.com/apple/swift-crypto", from: "4.5.2"),
-        .package(url: "https://github.com/vapor/jwt-kit", from: "5.7.1"),
     ],
     targets: [
         // Pure rooms: no I/O, no clock, no async, no logging, no Foundation.
         room("BusWire", [nioCore]),
         room("BusTopics"),
         room("BusContract", ["BusTopics"]),
+        room("BusAccess", ["BusContract", "BusTopics"]),
         room("BusSession", ["BusWire", "BusTopics", nioCore, deque]),
         room("BusCalls", ["BusContract", "BusTopics", deque, heap]),
-        room("BusCore", ["BusWire", "BusTopics", "BusContract", "BusSession", "BusCalls", nioCore, heap]),
+        room("BusCore", ["BusWire", "BusTopics", "BusContract", "BusAccess", "BusSession", "BusCalls", nioCore, heap]),
 
         // Drivers.
-        room("BusServer", ["BusCore", "BusSession", "BusWire", nioCore, nioPosix, logging, lifecycle, yams]),
-        room("BusIdentity", [crypto, cryptoExtras, jwtKit]),
+        room("BusIdentity", [crypto, cryptoExtras, jwt]),
+        room(
+            "BusServer",
+            [
+                "BusAccess", "BusIdentity", "BusCore", "BusSession", "BusWire", nioCore, nioPosix, nioTLS, nioSSL,
+                nioHTTP, nioWebSocket, x509, asn1, logging, lifecycle, signals, yams,
+            ]),
+        .systemLibrary(name: "CSQLite", pkgConfig: "sqlite3", providers: [.apt(["libsqlite3-dev"])]),
+        room("BusStore", ["BusCore", "CSQLite"]),
         .systemLibrary(name: "CMosquitto", pkgConfig: "libmosquitto", providers: [.apt(["libmosquitto-dev"])]),
         room("BusMosquitto", ["CMosquitto"]),
         room("FunctionBus", ["BusMosquitto", "BusContract", "BusTopics"]),
-        room("FunctionHost", ["FunctionBus", subprocess, logging, yams], resources: [.copy("Python")]),
+        room("FunctionHost", ["FunctionBus", "BusContract", subprocess, logging, yams], resources: [.copy("Python")]),
         room("BusBench", ["BusWire", nioCore, nioPosix]),
         .executableTarget(
             name: "fcbus",
@@ -79,18 +96,28 @@ let package = Package(
             swiftSettings: houseRules),
 
         // For the tests.
-        room("BusTestKit", ["BusCore", "BusSession", "BusWire", nioCore]),
+        room("BusTestKit", ["BusAccess", "BusCore", "BusSession", "BusWire", nioCore]),
+        .executableTarget(
+            name: "StoreProbe", dependencies: ["BusStore", "BusCore", "BusTestKit"], swiftSettings: houseRules),
         tests("BusWireTests", ["BusWire", nioCore]),
         tests("BusTopicsTests", ["BusTopics"]),
         tests("BusContractTests", ["BusContract", "BusTopics"]),
+        tests("BusAccessTests", ["BusAccess", "BusContract", "BusTopics"]),
+        tests("BusIdentityTests", ["BusIdentity", crypto, cryptoExtras, jwt]),
         tests("BusCallsTests", ["BusCalls", "BusContract", "BusTopics", deque]),
-        tests("BusCoreTests", ["BusTestKit", "BusCore", "BusSession", "BusWire", nioCore]),
-        tests("BusServerTests", ["BusServer", "BusCore", "BusSession"]),
-        tests("BusIdentityTests", ["BusIdentity", crypto, cryptoExtras, jwtKit]),
+        tests("BusCoreTests", ["BusTestKit", "BusAccess", "BusCore", "BusSession", "BusWire", nioCore]),
+        .testTarget(
+            name: "ConformanceTests", dependencies: ["BusTestKit", "BusCore", "BusSession", "BusWire", nioCore],
+            exclude: ["statements-3.1.1.tsv", "statements-5.0.tsv"], swiftSettings: testRules),
+        tests("BusServerTests", ["BusServer", "BusAccess", "BusCore", "BusSession", nioCore]),
+        .testTarget(
+            name: "BusStoreTests", dependencies: ["BusStore", "BusCore", "CSQLite", "BusTestKit", "StoreProbe"],
+            exclude: ["Golden"], swiftSettings: testRules),
         tests("FunctionHostTests", ["FunctionHost", subprocess, logging]),
         tests("HouseTests", []),
         .testTarget(
-            name: "InteroperationTests", dependencies: ["FunctionBus"], resources: [.copy("paho_client.py")],
+            name: "InteroperationTests", dependencies: ["FunctionBus"],
+            resources: [.copy("paho_client.py"), .copy("transport_client.py")],
             swiftSettings: testRules),
     ]
 )

@@ -64,8 +64,8 @@ extension Broker {
         var message = request
         message.properties = self.dispatchProperties(request, dispatch)
         let outgoing = OutgoingMessage(
-            message, qos: min(request.qos, server.options.maximumQoS), isCall: true,
-            subscriptionIdentifiers: server.identifiers)
+            message, qos: min(request.qos, server.terms.options.maximumQoS), isCall: true,
+            subscriptionIdentifiers: server.terms.identifiers)
         self.offer(outgoing, to: dispatch.instance, now: now)
     }
 
@@ -125,6 +125,7 @@ extension Broker {
 
     /// Publishes the final reply of a call that failed: with properties, or for the topic form below the reply topic.
     mutating func fail(_ failure: Failure, _ address: CallAddress, isReplay: Bool, now: Timestamp) {
+        self.statistics.callsFailed += 1
         if let task = TaskCaller.task(of: address) {
             self.taskFailed(task, failure, now: now)
             return

@@ -1,3 +1,4 @@
+import BusAccess
 import BusCalls
 import BusContract
 import BusSession
@@ -45,6 +46,16 @@ extension Broker {
         }
     }
 
+    /// The caller has no right to the function: it hears of it where it waits for its answer.
+    mutating func failDenied(
+        _ publish: Publish, of name: FunctionName, _ levels: ReplyLevels?, from session: Int, now: Timestamp
+    ) {
+        guard let address = Self.address(CallProperties(publish), levels),
+            self.mayBeAnswered(session, at: address.replyTopic)
+        else { return }
+        self.fail(.notAuthorized("no right to call \(name)"), address, isReplay: false, now: now)
+    }
+
     // MARK: Requests
 
     private mutating func acceptRequest(
@@ -83,7 +94,7 @@ extension Broker {
 
     /// Remembers the reply topic that a session uses again and again, as long as no subscription changes.
     private mutating func checkAnswer(to session: Int, at replyTopic: String) -> Bool {
-        let generation = self.subscriptions.generation
+        let generation = self.routeGeneration
         let known = self.sessions[session].checkedReplyTopic
         if let known, known.generation == generation, known.topic == replyTopic { return true }
         guard self.mayBeAnswered(session, at: replyTopic) else { return false }
@@ -100,7 +111,9 @@ extension Broker {
             return self.sessions[session].subscriptions.values.contains { record in
                 !record.filter.isShared && record.filter.matches(name)
             }
-        case .plain: return replyTopic.utf8.first != UInt8(ascii: "$")
+        case .plain:
+            return replyTopic.utf8.first != UInt8(ascii: "$")
+                && self.standings[session].rights.mayPublish(replyTopic)
         case .request, .async, .cancel, .catalog, .instance, .reserved, .forbidden: return false
         }
     }
@@ -153,6 +166,7 @@ extension Broker {
             self.taskAnswered(publish, at: address, outcome, now: now)
             return .success
         case .deliver, .deliverInterim:
+            if case .deliver = disposition { self.statistics.callsAnswered += 1 }
             self.deliverReply(publish, along: route, from: session, now: now)
             return .success
         case .swallowed, .late: return .success
@@ -186,7 +200,7 @@ extension Broker {
             return
         }
         let limit = self.connections[index].maximumPacketSize
-        let delivery = PublishDelivery(qos: min(reply.qos, recipient.options.maximumQoS))
+        let delivery = PublishDelivery(qos: min(reply.qos, recipient.terms.options.maximumQoS))
         let bytes = reply.encodedByteCount(delivery, version: self.connections[index].version) + 2
         guard bytes > limit else {
             self.distribute(reply, along: route, from: session, now: now)

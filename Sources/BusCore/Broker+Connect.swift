@@ -1,3 +1,4 @@
+import BusAccess
 import BusSession
 import BusTopics
 import BusWire
@@ -6,17 +7,34 @@ extension Broker {
     mutating func connect(_ connect: Connect, on index: Int, now: Timestamp) {
         self.connections[index].version = connect.version
         self.connections[index].wantsProblemInformation = connect.properties.requestProblemInformation != 0
+        self.connections[index].maximumPacketSize = connect.properties.maximumPacketSize.map(Int.init) ?? .max
         if let refusal = self.refusal(of: connect) {
+            self.end(index, refusal, now: now)
+            return
+        }
+        self.authenticate(connect, on: index, now: now)
+    }
+
+    /// The client is who it says: its session begins or goes on.
+    mutating func accept(_ connect: Connect, as login: Login, on index: Int, now: Timestamp) {
+        if let refusal = self.refusal(of: login, connect) {
             self.end(index, refusal, now: now)
             return
         }
         let assigned = connect.clientIdentifier.isEmpty ? self.makeClientIdentifier() : nil
         let client = assigned ?? connect.clientIdentifier
+        let limit = self.connections[index].maximumPacketSize
+        guard let properties = self.acceptance(of: connect, assigned: assigned, byteCountMax: limit) else {
+            let message = "the Maximum Packet Size leaves no room for CONNACK"
+            self.end(index, .violation(.packetTooLarge, message), now: now)
+            return
+        }
         let (session, isResumed) = self.openSession(of: client, for: connect, now: now)
+        let identity = Identity(user: login.user, clientIdentifier: client, groups: login.groups)
+        self.setStanding(Standing(identity: identity, rights: self.policy.rights(of: identity)), of: session)
         self.adopt(connect, session: session, on: index, now: now)
-        self.send(
-            .connAck(self.acceptance(of: connect, session: session, isResumed: isResumed, assigned: assigned)),
-            on: index)
+        self.arm(.loginExpiry, connection: index, due: login.expiresAt)
+        self.send(.connAck(ConnAck(sessionPresent: isResumed, properties: properties)), on: index)
         self.events.append(
             .connected(
                 client: client, version: connect.version, origin: self.connections[index].origin,
@@ -24,6 +42,19 @@ extension Broker {
         guard isResumed else { return }
         self.instanceReturned(session, now: now)
         self.drain(session, now: now)
+    }
+
+    /// Why there is no room for a client that is who it says, `nil` when there is.
+    private func refusal(of login: Login, _ connect: Connect) -> DisconnectReason? {
+        if self.pressure >= .refusesClients { return .noRoom(connect.version, "memory runs short") }
+        if let user = login.user, self.connectionsOfUser[user, default: 0] >= self.limits.connectionsPerUserMax {
+            return .noRoom(connect.version, "the user has too many connections")
+        }
+        let isNew = self.sessionOfClient[ClientIdentifier(connect.clientIdentifier)] == nil
+        if isNew, self.sessions.count >= self.limits.sessionsMax {
+            return .noRoom(connect.version, "there are too many sessions")
+        }
+        return nil
     }
 
     /// Why a CONNECT cannot be accepted, `nil` when it can.
@@ -42,9 +73,14 @@ extension Broker {
             return .violation(.badAuthenticationMethod, "extended authentication is not offered")
         }
         guard let will = connect.will else { return nil }
+        if self.limits.session.checksPayloadFormat, will.properties.payloadFormatIndicator == 1, !will.payload.isUTF8 {
+            return .violation(.payloadFormatInvalid, "the will is said to be UTF-8 and is not")
+        }
         do {
             let topic = try TopicName(will.topic, limits: self.limits.topics)
-            guard topic.string.utf8.first != UInt8(ascii: "$") else {
+            // Bridges of mosquitto leave a will below `$SYS`: they are let in, and the will is never published.
+            let isOfSystem = topic.string.utf8.starts(with: "$SYS/".utf8)
+            guard isOfSystem || topic.string.utf8.first != UInt8(ascii: "$") else {
                 return .violation(.topicNameInvalid, "the will topic \(topic) belongs to the broker")
             }
             return nil
@@ -85,14 +121,15 @@ extension Broker {
         self.connections[index].phase = .connected
         self.connections[index].session = session
         self.connections[index].aliases = InboundTopicAliases(maximum: limits.topicAliasMaximumIn)
-        if let maximum = properties.maximumPacketSize {
-            self.connections[index].maximumPacketSize = Int(maximum)
-        }
+        let aliases = min(properties.topicAliasMaximum ?? 0, limits.topicAliasMaximumOut)
+        if aliases > 0 { self.connections[index].outboundAliases = OutboundTopicAliases(maximum: Int(aliases)) }
         self.sessions[session].connection = index
+        self.statistics.clientsConnected += 1
+        if let user = self.standings[session].identity.user { self.connectionsOfUser[user, default: 0] += 1 }
         self.sessions[session].will = connect.will
-        self.sessions[session].expirySeconds = min(Self.wishedExpiry(connect), limits.sessionExpirySecondsMax)
-        self.sessions[session].inbound.receiveMaximum =
-            connect.version == .v5 ? limits.receiveMaximumIn : Int(UInt16.max)
+        self.sessions[session].expirySeconds = self.expirySeconds(connect)
+        self.sessions[session].inbound.resume(
+            receiveMaximum: connect.version == .v5 ? limits.receiveMaximumIn : Int(UInt16.max))
         let wished = properties.receiveMaximum.map(Int.init) ?? Int(UInt16.max)
         self.sessions[session].window.resume(receiveMaximum: min(wished, limits.receiveMaximumOut))
 
@@ -104,7 +141,8 @@ extension Broker {
 
     private func keepAliveSeconds(_ connect: Connect) -> UInt16 {
         let cap = self.limits.session.keepAliveSecondsMax
-        guard cap > 0 else { return connect.keepAliveSeconds }
+        // A client of 3.x cannot be told another value, and would be cut off though it kept its word.
+        guard connect.version == .v5, cap > 0 else { return connect.keepAliveSeconds }
         return connect.keepAliveSeconds == 0 ? cap : min(connect.keepAliveSeconds, cap)
     }
 
@@ -114,25 +152,28 @@ extension Broker {
         return connect.properties.sessionExpiryInterval ?? 0
     }
 
-    private func acceptance(
-        of connect: Connect, session: Int, isResumed: Bool, assigned: String?
-    ) -> ConnAck {
-        guard connect.version == .v5 else {
-            return ConnAck(sessionPresent: isResumed, reasonCode: .success, properties: [])
-        }
+    private func expirySeconds(_ connect: Connect) -> UInt32 {
+        min(Self.wishedExpiry(connect), self.limits.session.sessionExpirySecondsMax)
+    }
+
+    /// The properties of the CONNACK that accepts a client. What only informs it is left out where its Maximum Packet
+    /// Size is too small ([MQTT-3.2.2-20]); `nil` where even the rest is too large.
+    private func acceptance(of connect: Connect, assigned: String?, byteCountMax: Int) -> Properties? {
+        guard connect.version == .v5 else { return [] }
         let limits = self.limits.session
-        var properties: Properties = [
+        var terms: Properties = [
             .receiveMaximum(UInt16(clamping: limits.receiveMaximumIn)),
             .maximumPacketSize(UInt32(clamping: limits.packetBytesMax)),
-            .topicAliasMaximum(limits.topicAliasMaximumIn),
         ]
-        let expiry = self.sessions[session].expirySeconds
-        if expiry != Self.wishedExpiry(connect) { properties.append(.sessionExpiryInterval(expiry)) }
+        let expiry = self.expirySeconds(connect)
+        if expiry != Self.wishedExpiry(connect) { terms.append(.sessionExpiryInterval(expiry)) }
         let keepAlive = self.keepAliveSeconds(connect)
-        if keepAlive != connect.keepAliveSeconds { properties.append(.serverKeepAlive(keepAlive)) }
-        if let assigned { properties.append(.assignedClientIdentifier(assigned)) }
-        self.appendCallCapabilities(to: &properties, connect: connect, client: assigned ?? connect.clientIdentifier)
-        return ConnAck(sessionPresent: isResumed, reasonCode: .success, properties: properties)
+        if keepAlive != connect.keepAliveSeconds { terms.append(.serverKeepAlive(keepAlive)) }
+        if let assigned { terms.append(.assignedClientIdentifier(assigned)) }
+        var all = terms
+        all.append(.topicAliasMaximum(limits.topicAliasMaximumIn))
+        self.appendCallCapabilities(to: &all, connect: connect, client: assigned ?? connect.clientIdentifier)
+        return [all, terms].first { ConnAck(properties: $0).encodedByteCount <= byteCountMax }
     }
 
     /// Unique among the sessions that exist; not a secret.

@@ -1,3 +1,4 @@
+import BusAccess
 import BusSession
 import BusTopics
 import BusWire
@@ -31,6 +32,8 @@ struct Emission {
     let expiresAt: Timestamp
     let isFanOut: Bool
     let now: Timestamp
+    /// Seconds, where the message has waited already.
+    private(set) var expiryLeft: UInt32?
     private var compact: Publish?
 
     init(_ publish: Publish, publisher: Int?, isFanOut: Bool, now: Timestamp) {
@@ -40,6 +43,17 @@ struct Emission {
         self.now = now
         let expiry = publish.hasProperties ? publish.properties.messageExpiryInterval : nil
         self.expiresAt = expiry.map { now.adding(seconds: UInt64($0)) } ?? .never
+    }
+
+    /// A message that was meant for a client whose session has ended.
+    init(again message: OutgoingMessage, now: Timestamp) {
+        self.publish = message.publish
+        self.compact = message.publish
+        self.publisher = nil
+        self.isFanOut = false
+        self.now = now
+        self.expiresAt = message.expiresAt
+        self.expiryLeft = message.expiresAt == .never ? nil : message.expiresAt.secondsLeft(at: now)
     }
 
     /// The content in storage of its own: what is kept must not pin the 64 KiB that one read brought.
@@ -61,9 +75,9 @@ extension Broker {
         var emission = Emission(publish, publisher: publisher, isFanOut: route.recipients.count > 1, now: now)
         var code = ReasonCode.success
         if publish.isRetained {
-            let client = publisher.map { self.sessions[$0].clientIdentifier }
             let message = RetainedMessage(
-                publish: emission.stored(), expiresAt: emission.expiresAt, publisher: client ?? "")
+                publish: emission.stored(), expiresAt: emission.expiresAt,
+                publisher: publisher.map { self.standings[$0].identity })
             if !self.retained.store(message, limits: self.limits) { code = .quotaExceeded }
         }
         if emission.isFanOut { self.scratch.clear() }
@@ -75,22 +89,16 @@ extension Broker {
 
     mutating func deliver(_ emission: inout Emission, to recipient: Route.Recipient) {
         let session = recipient.session
-        let options = recipient.options
-        if options.noLocal, emission.publisher == session { return }
-        let qos = min(emission.publish.qos, options.maximumQoS)
-        let isRetained = options.retainAsPublished && emission.publish.isRetained
-        guard qos == .atMostOnce else {
-            let message = OutgoingMessage(
-                emission.stored(), qos: qos, isRetained: isRetained,
-                subscriptionIdentifiers: recipient.identifiers, expiresAt: emission.expiresAt)
-            self.offer(message, to: session, now: emission.now)
-            return
-        }
-        guard let index = self.sessions[session].connection else { return }
-        if self.connections[index].isReplaying {
-            let message = OutgoingMessage(
-                emission.stored(), qos: qos, isRetained: isRetained, subscriptionIdentifiers: recipient.identifiers,
+        guard let terms = recipient.terms(for: emission.publisher) else { return }
+        let qos = min(emission.publish.qos, terms.options.maximumQoS)
+        let isRetained = terms.options.retainAsPublished && emission.publish.isRetained
+        let connection = self.sessions[session].connection
+        if qos == .atMostOnce, connection == nil { return }
+        guard qos == .atMostOnce, let index = connection, !self.connections[index].isReplaying else {
+            var message = OutgoingMessage(
+                emission.stored(), qos: qos, isRetained: isRetained, subscriptionIdentifiers: terms.identifiers,
                 expiresAt: emission.expiresAt)
+            message.group = recipient.group
             self.offer(message, to: session, now: emission.now)
             return
         }
@@ -100,8 +108,8 @@ extension Broker {
             return
         }
         let version = self.connections[index].version
-        let isPlain = !isRetained && recipient.identifiers.isEmpty
-        if emission.isFanOut, isPlain, self.connections[index].maximumPacketSize == .max {
+        let isPlain = !isRetained && terms.identifiers.isEmpty
+        if emission.isFanOut, isPlain, self.connections[index].takesPlainPackets {
             let packet = self.scratch.packet(of: emission.publish, version: version)
             self.list(index)
             self.connections[index].outbound.writeImmutableBuffer(packet)
@@ -109,7 +117,8 @@ extension Broker {
             return
         }
         let delivery = PublishDelivery(
-            qos: .atMostOnce, isRetained: isRetained, subscriptionIdentifiers: recipient.identifiers)
+            qos: .atMostOnce, isRetained: isRetained, subscriptionIdentifiers: terms.identifiers,
+            messageExpiryInterval: emission.expiryLeft)
         self.write(emission.publish, delivery, on: index)
     }
 
@@ -173,46 +182,12 @@ extension Broker {
             return false
         }
         self.list(index)
-        publish.write(delivery, version: version, into: &self.connections[index].outbound)
+        if self.connections[index].outboundAliases == nil {
+            publish.write(delivery, version: version, into: &self.connections[index].outbound)
+        } else {
+            self.connections[index].writeWithAlias(publish, delivery)
+        }
         self.statistics.publishSent += 1
         return true
-    }
-
-    // MARK: Shared subscriptions
-
-    /// One member of the group gets the message: the next one in turn that can take it now, else the next one that is
-    /// online, else, if the message may wait, the next one at all ([MQTT-4.8.2-4], [MQTT-4.8.2-5]).
-    private mutating func deliver(_ emission: inout Emission, toMemberOf group: SubscriptionTree.GroupIdentifier) {
-        let members = self.subscriptions.members(of: group)
-        guard !members.isEmpty else { return }
-        let turn = self.groupTurns[group.rawValue, default: 0]
-        var chosen: (rank: Int, offset: Int)?
-        for step in 0..<members.count {
-            let offset = (turn + step) % members.count
-            let rank = self.readiness(of: members[offset], qos: emission.publish.qos)
-            if rank > chosen?.rank ?? 0 { chosen = (rank, offset) }
-            if rank == 3 { break }
-        }
-        guard let chosen else {
-            self.statistics.droppedCongested += 1
-            return
-        }
-        self.groupTurns[group.rawValue] = (chosen.offset + 1) % members.count
-        let member = members[chosen.offset]
-        self.deliver(
-            &emission,
-            to: Route.Recipient(
-                session: Int(member.subscriber.rawValue),
-                options: SubscriptionOptions(rawValue: member.options),
-                identifiers: member.identifier == 0 ? [] : [member.identifier]))
-    }
-
-    /// 3: can take it now; 2: online; 1: offline, but the message may wait for it; 0: not at all.
-    private func readiness(of member: SubscriptionTree.Entry, qos: QoS) -> Int {
-        let session = Int(member.subscriber.rawValue)
-        let effective = min(qos, SubscriptionOptions(rawValue: member.options).maximumQoS)
-        guard let index = self.sessions[session].connection else { return effective == .atMostOnce ? 0 : 1 }
-        guard self.connections[index].canWrite(within: self.limits.session) else { return 2 }
-        return effective == .atMostOnce || self.sessions[session].window.hasRoom ? 3 : 2
     }
 }

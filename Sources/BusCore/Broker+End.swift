@@ -1,3 +1,4 @@
+import BusAccess
 import BusCalls
 import BusSession
 import BusWire
@@ -40,20 +41,31 @@ extension Broker {
         }
         switch self.connections[index].phase {
         case .connected where self.connections[index].isSpeakingV5:
-            self.send(.disconnect(Disconnect(reasonCode: code, properties: properties)), on: index)
-        case .awaitingConnect where self.connections[index].isSpeakingV5 || code == .unsupportedProtocolVersion:
-            self.connections[index].version = .v5
-            self.send(.connAck(ConnAck(sessionPresent: false, reasonCode: code, properties: properties)), on: index)
-        case .awaitingConnect where Self.codesOfOldConnAck.contains(code):
-            self.send(.connAck(ConnAck(sessionPresent: false, reasonCode: code, properties: [])), on: index)
-        case .awaitingConnect, .connected, .closing:
+            // [MQTT-3.14.2-3]: better no reason string than no DISCONNECT.
+            let isSent = self.send(.disconnect(Disconnect(reasonCode: code, properties: properties)), on: index)
+            if !isSent { self.send(.disconnect(Disconnect(reasonCode: code)), on: index) }
+        case .awaitingConnect, .authenticating:
+            self.refuse(index, code, properties)
+        case .connected, .closing:
             break
+        }
+    }
+
+    /// The CONNACK that lets nobody in, as far as the client's version has a word for it.
+    private mutating func refuse(_ index: Int, _ code: ReasonCode, _ properties: Properties) {
+        if self.connections[index].isSpeakingV5 {
+            // [MQTT-3.2.2-19]
+            let isSent = self.send(.connAck(ConnAck(reasonCode: code, properties: properties)), on: index)
+            if !isSent { self.send(.connAck(ConnAck(reasonCode: code)), on: index) }
+        } else if Self.codesOfOldConnAck.contains(code) {
+            self.send(.connAck(ConnAck(sessionPresent: false, reasonCode: code, properties: [])), on: index)
         }
     }
 
     /// What the CONNACK of MQTT 3.1 and 3.1.1 can say ([MQTT311-3.2.2-5]); for all else the connection just ends.
     private static let codesOfOldConnAck: Set<ReasonCode> = [
-        .clientIdentifierNotValid, .serverUnavailable, .serverBusy, .badUserNameOrPassword, .notAuthorized,
+        .unsupportedProtocolVersion, .clientIdentifierNotValid, .serverUnavailable, .serverBusy, .badUserNameOrPassword,
+        .notAuthorized,
     ]
 
     mutating func report(_ index: Int, _ reason: DisconnectReason) {
@@ -72,6 +84,7 @@ extension Broker {
         let session = self.connections[index].session
         guard session >= 0 else { return }
         self.connections[index].session = -1
+        self.userLeft(self.standings[session].identity.user)
         self.sessions[session].connection = nil
         self.sessions[session].removeCalls()
         self.clientLeft(session, now: now)
@@ -95,11 +108,17 @@ extension Broker {
         }
     }
 
+    private mutating func userLeft(_ user: String?) {
+        guard let user, let count = self.connectionsOfUser[user] else { return }
+        self.connectionsOfUser[user] = count > 1 ? count - 1 : nil
+    }
+
     /// Forgets a session and everything in it; its will, if it still waits, is published now ([MQTT-3.1.2-8]).
     mutating func endSession(_ session: Int, now: Timestamp) {
         precondition(self.sessions[session].connection == nil, "a session ends after its connection")
         if self.sessions[session].will != nil { self.publishWill(of: session, now: now) }
         let client = self.sessions[session].clientIdentifier
+        self.endSharedSubscriptions(of: session, now: now)
         for record in self.sessions[session].subscriptions.values {
             self.removeSubscription(record, session: session, now: now)
         }
@@ -120,7 +139,11 @@ extension Broker {
         let publish = Publish(
             topic: will.topic, qos: will.qos, isRetained: will.isRetained,
             properties: will.properties.removing { $0 == .willDelayInterval }, payload: will.payload)
-        self.publish(publish, from: session, now: now)
+        // The topic was validated at CONNECT. What counts are the rules and rights of now, as if the client had
+        // published it itself (S06).
+        guard let route = try? self.route(for: publish) else { return }
+        _ = self.accept(publish, along: route, from: session, now: now)
+        self.performCallEffects(now: now)
     }
 
     func timerEntry(_ kind: TimerQueue.Kind, session: Int, due: Timestamp) -> TimerQueue.Entry {

@@ -1,3 +1,4 @@
+import BusAccess
 import BusCalls
 import BusContract
 import BusSession
@@ -19,18 +20,6 @@ extension Broker {
                 return
             }
         }
-        if publish.qos == .exactlyOnce, let identifier = publish.packetIdentifier {
-            switch self.sessions[session].inbound.receivedPublish(identifier) {
-            case .new: break
-            case .duplicate:
-                self.send(.pubRec(Acknowledgement(packetIdentifier: identifier)), on: index)
-                return
-            case .exceedsReceiveMaximum:
-                let message = "more QoS 2 messages under way than the announced Receive Maximum"
-                self.end(index, .violation(.receiveMaximumExceeded, message), now: now)
-                return
-            }
-        }
         let route: Route
         do {
             route = try self.route(for: publish)
@@ -39,22 +28,52 @@ extension Broker {
             self.end(index, .violation(.topicNameInvalid, error.message), now: now)
             return
         }
+        guard self.isNew(publish, on: index, now: now) else { return }
+        if self.hasWrongFormat(publish) {
+            self.statistics.refusedPayloads += 1
+            self.acknowledge(publish, .payloadFormatInvalid, on: index)
+            return
+        }
         let code = self.accept(publish, along: route, from: session, now: now)
         self.acknowledge(publish, code, on: index)
         self.performCallEffects(now: now)
     }
 
-    /// Routes a message that the broker itself makes or that a session left behind (its will).
+    /// Whether a message is to be delivered; one of QoS 2 that is not is answered here.
+    private mutating func isNew(_ publish: Publish, on index: Int, now: Timestamp) -> Bool {
+        guard publish.qos == .exactlyOnce, let identifier = publish.packetIdentifier else { return true }
+        switch self.sessions[self.connections[index].session].inbound.receivedPublish(identifier) {
+        case .new:
+            return true
+        case .duplicate:
+            self.send(.pubRec(Acknowledgement(packetIdentifier: identifier)), on: index)
+        case .exceedsReceiveMaximum:
+            let message = "more QoS 2 messages under way than the announced Receive Maximum"
+            self.end(index, .violation(.receiveMaximumExceeded, message), now: now)
+        }
+        return false
+    }
+
+    /// Whether the payload is said to be UTF-8 and is not (3.3.2.3.2 lets a receiver look).
+    private func hasWrongFormat(_ publish: Publish) -> Bool {
+        publish.claimsUTF8 && self.limits.session.checksPayloadFormat && !publish.payload.isUTF8
+    }
+
+    /// Routes a message that the broker itself makes.
     mutating func publish(_ publish: Publish, from session: Int?, now: Timestamp) {
-        // The topic was validated when the message was made: a will at CONNECT, a reply address with its request.
+        // The topic was validated when the message was made: a reply address with its request.
         guard let route = try? self.route(for: publish) else { return }
         self.distribute(publish, along: route, from: session, now: now)
     }
 
     /// Puts a client's message where its topic says; the result is what PUBACK or PUBREC reports.
-    private mutating func accept(
+    mutating func accept(
         _ publish: Publish, along route: Route, from session: Int, now: Timestamp
     ) -> ReasonCode {
+        if let code = self.shed(publish) { return code }
+        guard self.mayPublish(session, along: route) else {
+            return self.deny(publish, along: route, from: session, now: now)
+        }
         switch route.kind {
         case .plain:
             if self.calls.hasInstances, self.calls.hasRunningCalls(ClientHandle(rawValue: UInt32(session))),
@@ -68,6 +87,40 @@ extension Broker {
         case .request, .async, .cancel, .reply, .catalog, .instance:
             return self.acceptCall(publish, along: route, from: session, now: now)
         }
+    }
+
+    /// What becomes of a message that there is no room for; `nil` when there is.
+    private mutating func shed(_ publish: Publish) -> ReasonCode? {
+        if publish.propertiesByteCount > self.limits.propertyBytesMax { return .quotaExceeded }
+        guard self.pressure >= .shedsQoS0, self.pressure == .refusesPublishes || publish.qos == .atMostOnce else {
+            return nil
+        }
+        self.statistics.droppedMemory += 1
+        return .quotaExceeded
+    }
+
+    /// Refuses a message that its sender has no right to; a caller hears of it as the answer to its call too.
+    private mutating func deny(
+        _ publish: Publish, along route: Route, from session: Int, now: Timestamp
+    ) -> ReasonCode {
+        // The one right that needs no rule: an instance answers the call that it was given.
+        if case .plain = route.kind, self.calls.hasRunningCalls(ClientHandle(rawValue: UInt32(session))),
+            let code = self.acceptPlainReply(publish, along: route, from: session, now: now)
+        {
+            return code
+        }
+        self.statistics.deniedPublishes += 1
+        switch route.kind {
+        case .request(let name, let levels), .async(let name, let levels):
+            self.failDenied(publish, of: name, levels, from: session, now: now)
+        case .plain, .cancel, .reply, .catalog, .instance, .reserved, .forbidden:
+            break
+        }
+        self.events.append(
+            .denied(
+                client: self.sessions[session].clientIdentifier, action: "publish",
+                topic: String(topic: route.topic)))
+        return .notAuthorized
     }
 
     private mutating func acknowledge(_ publish: Publish, _ code: ReasonCode, on index: Int) {
@@ -92,11 +145,14 @@ extension Broker {
     ///
     /// - Throws: `TopicError` where the topic is not a valid topic name.
     func cachedRoute(for publish: Publish) -> Route? {
-        let generation = self.subscriptions.generation
+        let generation = self.routeGeneration
         return unsafe publish.withTopicBytes { topic in
             unsafe self.routes.find(topic, generation: generation)
         }
     }
+
+    /// Rises with every change of the subscriptions and of the access rules.
+    var routeGeneration: UInt64 { self.subscriptions.generation &+ self.policyGeneration }
 
     mutating func route(for publish: Publish) throws(TopicError) -> Route {
         if let known = self.cachedRoute(for: publish) { return known }
@@ -115,7 +171,8 @@ extension Broker {
             return unsafe [UInt8](topic)
         }
         let kind = self.kind(ofTopic: publish.topic)
-        let generation = self.subscriptions.generation
+        let generation = self.routeGeneration
+        self.removeBarred(from: &matches, topic: publish.topic)
         switch kind {
         case .request:
             // Instances get calls, not copies; every shared subscription that matches a request serves it.
@@ -123,6 +180,7 @@ extension Broker {
                 SubscriptionOptions(rawValue: entry.options).isInstance
             }
             let members = matches.groups.flatMap { self.subscriptions.members(of: $0) }
+                .filter { self.mayServe($0, kind) }
             let servers = Route.merge(matches.entries.filter(isInstance) + members)
             return Route(
                 topic: topic, generation: generation, kind: kind,
@@ -139,6 +197,20 @@ extension Broker {
                 topic: topic, generation: generation, kind: kind, recipients: Route.merge(matches.entries),
                 groups: matches.groups)
         }
+    }
+
+    /// Takes those out who may not read the topic, whatever they have subscribed to.
+    private func removeBarred(from matches: inout SubscriptionTree.Matches, topic: String) {
+        guard self.restricts else { return }
+        matches.entries.removeAll { entry in
+            let options = SubscriptionOptions(rawValue: entry.options)
+            return !options.isInstance && !self.standings[Int(entry.subscriber.rawValue)].rights.mayReceive(topic)
+        }
+    }
+
+    private func mayServe(_ member: SubscriptionTree.Entry, _ kind: Route.Kind) -> Bool {
+        guard self.restricts, case .request(let name, _) = kind else { return true }
+        return self.standings[Int(member.subscriber.rawValue)].rights.mayServe(name)
     }
 
     private mutating func kind(ofTopic topic: String) -> Route.Kind {

@@ -12,6 +12,10 @@ extension Broker {
             self.connect(connect, on: index, now: now)
             return
         }
+        if self.connections[index].phase == .authenticating {
+            self.postpone(packet, on: index, now: now)
+            return
+        }
         let session = self.connections[index].session
         switch packet {
         case .publish(let publish):

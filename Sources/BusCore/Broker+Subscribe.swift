@@ -1,3 +1,4 @@
+import BusAccess
 import BusContract
 import BusSession
 import BusTopics
@@ -48,7 +49,7 @@ extension Broker {
     }
 
     /// Checks one line of a SUBSCRIBE. A `protocolError` ends the connection, any other failure only this line.
-    private func makeRecord(
+    private mutating func makeRecord(
         of subscription: Subscription, identifier: UInt32, session: Int
     ) -> Result<Session.SubscriptionRecord, ProtocolViolation> {
         let filter: TopicFilter
@@ -59,6 +60,13 @@ extension Broker {
         }
         if !CallFilter.mayRead(filter, client: self.sessions[session].clientIdentifier) {
             return .failure(ProtocolViolation(.notAuthorized, "a client reads only its own answers"))
+        }
+        if !self.standings[session].rights.maySubscribe(filter) {
+            self.statistics.deniedSubscriptions += 1
+            self.events.append(
+                .denied(
+                    client: self.sessions[session].clientIdentifier, action: "subscribe", topic: subscription.filter))
+            return .failure(ProtocolViolation(.notAuthorized, "no right to subscribe to \(subscription.filter)"))
         }
         if filter.isShared, subscription.noLocal {
             // [MQTT-3.8.3-4]
@@ -93,6 +101,22 @@ extension Broker {
         self.instanceLeft(record.filter, session: session, now: now)
     }
 
+    private mutating func retainedMessages(for filter: TopicFilter, now: Timestamp) -> [RetainedMessage] {
+        if filter.levels[0].utf8.first == UInt8(ascii: "$") {
+            return self.system.matching(filter, limits: self.limits, now: now)
+                + self.retained.matching(filter, limits: self.limits, now: now)
+        }
+        return self.retained.matching(filter, limits: self.limits, now: now)
+    }
+
+    /// Whoever could not publish it now, or could not read it, is not the source of it, or does not get it (S04).
+    private func maySendRetained(_ message: RetainedMessage, to session: Int) -> Bool {
+        let topic = message.publish.topic
+        guard self.standings[session].rights.mayReceive(topic) else { return false }
+        guard let publisher = message.publisher else { return true }
+        return self.policy.rights(of: publisher).mayPublish(topic)
+    }
+
     /// Retained messages for a subscription just made, as its retain handling wishes ([MQTT-3.3.1-9] to
     /// [MQTT-3.3.1-11]); never for a shared one.
     private mutating func sendRetained(
@@ -104,9 +128,11 @@ extension Broker {
         case .sendIfNew where !isNew: return
         case .sendIfNew, .sendOnSubscribe: break
         }
-        let client = self.sessions[session].clientIdentifier
-        for message in self.retained.matching(record.filter, limits: self.limits, now: now) {
-            if record.options.noLocal, message.publisher == client { continue }
+        guard self.pressure < .shedsQoS0 else { return }
+        let client = ClientIdentifier(self.sessions[session].clientIdentifier)
+        for message in self.retainedMessages(for: record.filter, now: now) {
+            if record.options.noLocal, message.isPublished(by: client) { continue }
+            if self.restricts, !self.maySendRetained(message, to: session) { continue }
             self.sessions[session].replay.append(
                 OutgoingMessage(
                     message.publish, qos: min(message.publish.qos, record.options.maximumQoS), isRetained: true,

@@ -1,5 +1,6 @@
 import BusCalls
 package import BusSession
+import BusWire
 
 extension Broker {
     /// When `advance` wants to be called next, `.never` while nothing waits.
@@ -13,8 +14,9 @@ extension Broker {
     package mutating func advance(to now: Timestamp) {
         while let entry = self.timers.popDue(at: now) {
             switch entry.kind {
-            case .connectTimeout, .keepAlive: self.connectionTimer(entry, now: now)
+            case .connectTimeout, .keepAlive, .loginExpiry: self.connectionTimer(entry, now: now)
             case .sessionExpiry, .willDelay: self.sessionTimer(entry, now: now)
+            case .system: self.publishSystemTopics(now: now)
             }
         }
         self.advanceCalls(now: now)
@@ -40,9 +42,16 @@ extension Broker {
             } else {
                 self.armKeepAlive(entry.index, since: connection.lastReceived)
             }
+        case (.loginExpiry, .connected):
+            self.end(entry.index, .violation(.notAuthorized, "what the client showed at login has expired"), now: now)
         default:
             break
         }
+    }
+
+    mutating func arm(_ kind: TimerQueue.Kind, connection index: Int, due: Timestamp) {
+        let generation = self.connections.generation(of: index)
+        self.timers.arm(TimerQueue.Entry(due: due, kind: kind, index: index, generation: generation))
     }
 
     private mutating func sessionTimer(_ entry: TimerQueue.Entry, now: Timestamp) {
@@ -51,6 +60,7 @@ extension Broker {
         case .willDelay where self.sessions[entry.index].willDueAt <= now:
             self.publishWill(of: entry.index, now: now)
         case .sessionExpiry where self.sessions[entry.index].expiresAt <= now:
+            self.statistics.sessionsExpired += 1
             self.endSession(entry.index, now: now)
         default:
             // The client came back, or left again and has a later entry.

@@ -1,3 +1,4 @@
+import BusAccess
 import BusCalls
 package import BusSession
 import BusTopics
@@ -14,7 +15,9 @@ package import NIOCore
 /// - `advance` at `nextWakeUp`;
 /// - after each of them `takeOutputs`, and then it writes.
 package struct Broker: Sendable {
-    package let limits: BrokerLimits
+    /// May change while clients are connected: what exists keeps the terms it was told.
+    package var limits: BrokerLimits
+    var admission = Admission()
     var connections: Slab<Connection>
     var sessions: Slab<Session>
     var sessionOfClient: [ClientIdentifier: Int] = [:]
@@ -29,6 +32,24 @@ package struct Broker: Sendable {
     var callEffects: [CallTable.Effect] = []
     var spareCallEffects: [CallTable.Effect] = []
     var timers = TimerQueue()
+    /// Whether the driver is asked who a client is; without, everyone is let in and no name counts.
+    package var authenticates = false
+    var pendingConnects: [Int: PendingConnect] = [:]
+    var authenticationRequests: [AuthenticationRequest] = []
+    var policy = AccessPolicy.open
+    /// Whether there are rules at all.
+    var restricts = false
+    var policyGeneration: UInt64 = 0
+    /// What is published below `$SYS`; apart from the clients' retained messages and their limits.
+    var system: RetainedMessages
+    var systemTopics = SystemTopics()
+    var systemIntervalSeconds: UInt64 = 0
+    var startedAt = Timestamp(nanoseconds: 0)
+    var memoryBytes = 0
+    package internal(set) var pressure = MemoryPressure.none
+    var connectionsOfUser: [String: Int] = [:]
+    /// Who is behind each session, by the session's place.
+    var standings: [Standing] = []
     /// Connections with something to flush or to close.
     var listed: [Int] = []
     var starved: [Int] = []
@@ -48,14 +69,30 @@ package struct Broker: Sendable {
         self.subscriptions = SubscriptionTree(seed: seed)
         self.routes = RouteCache(seed: seed)
         self.retained = RetainedMessages(seed: seed)
+        self.system = RetainedMessages(seed: seed)
         self.calls = CallTable(limits: limits.calls)
         self.identifierSeed = seed
     }
 
     // MARK: Inputs from the driver
 
-    /// A network connection was accepted.
-    package mutating func open(_ origin: ConnectionOrigin, now: Timestamp) -> ConnectionIdentifier {
+    /// Whether one more network connection of this address may be accepted. The place belongs to the connection that
+    /// is then opened as admitted, or is given back with `leave`.
+    package mutating func admit(_ address: String) -> Bool {
+        if self.admission.admit(address, limits: self.limits) { return true }
+        self.statistics.connectionsRefused += 1
+        return false
+    }
+
+    package mutating func leave(_ address: String) {
+        self.admission.leave(address)
+    }
+
+    /// A network connection was accepted; `nil` where there is no room for it: the driver closes it.
+    package mutating func open(
+        _ origin: ConnectionOrigin, isAdmitted: Bool = false, now: Timestamp
+    ) -> ConnectionIdentifier? {
+        guard isAdmitted || self.admit(origin.address) else { return nil }
         let index = self.connections.insert(Connection(origin: origin, now: now))
         self.statistics.connectionsOpened += 1
         let generation = self.connections.generation(of: index)
@@ -69,9 +106,10 @@ package struct Broker: Sendable {
     /// All packets that one read brought, in order. Returns `false` once the connection takes no more input.
     @discardableResult
     package mutating func receive(
-        _ packets: [Packet], from identifier: ConnectionIdentifier, now: Timestamp
+        _ packets: [Packet], from identifier: ConnectionIdentifier, byteCount: Int = 0, now: Timestamp
     ) -> Bool {
         guard self.isOpen(identifier) else { return false }
+        self.statistics.bytesReceived += byteCount
         let index = identifier.index
         self.connections[index].lastReceived = now
         self.statistics.packetsReceived += packets.count
@@ -87,6 +125,9 @@ package struct Broker: Sendable {
         _ failure: DecodingFailure, from identifier: ConnectionIdentifier, now: Timestamp
     ) {
         guard self.isOpen(identifier) else { return }
+        if self.connections[identifier.index].phase == .awaitingConnect, let version = failure.version {
+            self.connections[identifier.index].version = version
+        }
         self.end(identifier.index, .violation(failure.reasonCode, failure.message), now: now)
     }
 
@@ -100,15 +141,23 @@ package struct Broker: Sendable {
         if !isCongested, session >= 0 { self.drain(session, now: now) }
     }
 
+    /// The client has taken nothing for so long that it is given up.
+    package mutating func stalled(_ identifier: ConnectionIdentifier, now: Timestamp) {
+        guard self.isOpen(identifier) else { return }
+        self.end(identifier.index, .violation(.quotaExceeded, "the client takes no bytes"), now: now)
+    }
+
     /// The network connection is gone; the identifier is not used again.
     package mutating func close(_ identifier: ConnectionIdentifier, now: Timestamp) {
         guard self.isOpen(identifier) else { return }
         let index = identifier.index
+        self.pendingConnects[index] = nil
         if self.connections[index].phase != .closing {
             let reason: DisconnectReason = .connectionLost
             self.report(index, reason)
             self.detach(index, now: now)
         }
+        self.admission.leave(self.connections[index].origin.address)
         self.connections.remove(index)
         if let position = self.listed.firstIndex(of: index) { self.listed.remove(at: position) }
     }
@@ -127,6 +176,7 @@ package struct Broker: Sendable {
             if session >= 0, self.connections[index].outbound.readableBytes >= self.limits.session.outboundBytesMax {
                 self.starved.append(session)
             }
+            self.statistics.bytesSent += self.connections[index].outbound.readableBytes
             let generation = self.connections.generation(of: index)
             outputs.append(
                 Output(
@@ -191,8 +241,20 @@ package struct Broker: Sendable {
         self.listed.append(index)
     }
 
-    mutating func send(_ packet: Packet, on index: Int) {
+    /// Sends a packet other than PUBLISH; `false` when it is larger than the client takes and was dropped
+    /// ([MQTT-3.1.2-24]).
+    @discardableResult
+    mutating func send(_ packet: Packet, on index: Int) -> Bool {
         self.list(index)
+        let start = self.connections[index].outbound.writerIndex
         self.connections[index].outbound.writePacket(packet, version: self.connections[index].version)
+        let length = self.connections[index].outbound.writerIndex - start
+        guard length > self.connections[index].maximumPacketSize else {
+            self.statistics.otherPacketsSent += 1
+            return true
+        }
+        self.connections[index].outbound.moveWriterIndex(to: start)
+        self.statistics.droppedTooLarge += 1
+        return false
     }
 }

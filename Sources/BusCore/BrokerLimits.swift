@@ -7,6 +7,17 @@ package struct BrokerLimits: Sendable, Equatable {
     package var session = SessionLimits()
     package var topics = TopicLimits()
     package var calls = CallLimits()
+    /// Network connections in all, and of one address; further ones are closed at once.
+    package var connectionsMax = 10_000
+    package var connectionsPerAddressMax = 1000
+    /// Network connections of one user; CONNACK 0x97 beyond.
+    package var connectionsPerUserMax = 1000
+    /// Sessions, of clients that are away too; a CONNECT that needs one more is refused with 0x97.
+    package var sessionsMax = 100_000
+    /// Bytes of the process at which `MemoryPressure` is complete; 0: never.
+    package var memoryBytesMax = 0
+    /// Bytes of properties in one PUBLISH; refused with 0x97 beyond.
+    package var propertyBytesMax = 16 << 10
     /// Seconds between the opening of a network connection and its CONNECT; then it is closed.
     package var connectTimeoutSeconds: UInt64 = 5
     /// Retained messages, and their bytes in all; beyond, a message is delivered but not kept, with 0x97.

@@ -24,6 +24,9 @@ package enum BrokerEvent: Sendable, Equatable {
     /// A connection ended before it had a client.
     case refused(origin: ConnectionOrigin, reason: DisconnectReason)
     case sessionEnded(client: String)
+    case memoryPressure(MemoryPressure, bytes: Int, limit: Int)
+    /// The access rules did not allow it.
+    case denied(client: String, action: String, topic: String)
     /// An event of the function platform: `kind` is that of `fc/_evt/<kind>`.
     case call(kind: String, function: String, detail: String)
 }
@@ -49,6 +52,11 @@ package enum DisconnectReason: Sendable, Equatable {
         case .shuttingDown: .serverShuttingDown
         case .violation(let code, _): code
         }
+    }
+
+    /// 0x97 where the version knows it; 3.x is told that the server is not available.
+    static func noRoom(_ version: ProtocolVersion, _ message: String) -> DisconnectReason {
+        .violation(version == .v5 ? .quotaExceeded : .serverUnavailable, message)
     }
 
     /// Stable lower-case words for logs and metric labels.

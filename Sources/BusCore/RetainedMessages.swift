@@ -1,3 +1,4 @@
+import BusAccess
 import BusSession
 import BusTopics
 import BusWire
@@ -5,8 +6,12 @@ import BusWire
 struct RetainedMessage: Sendable {
     var publish: Publish
     var expiresAt: Timestamp
-    /// Client identifier of the publisher, for `no local`; empty for the broker itself.
-    var publisher: String
+    /// For `no local`, and for the right to have published it; `nil` for the broker itself.
+    var publisher: Identity?
+
+    func isPublished(by client: ClientIdentifier) -> Bool {
+        self.publisher.map { ClientIdentifier($0.clientIdentifier) } == client
+    }
 }
 
 /// The retained messages of all topics, within a number and a number of bytes.

@@ -8,9 +8,47 @@ import BusTopics
 /// Immutable and shared: the cache and the publish in hand hold the same one.
 final class Route: Sendable {
     struct Recipient: Sendable {
+        /// What several subscriptions of one client come to.
+        struct Terms: Sendable {
+            var options: SubscriptionOptions
+            var identifiers: [UInt32]
+
+            mutating func merge(_ other: Terms) {
+                self.options.merge(other.options)
+                self.identifiers += other.identifiers
+            }
+        }
+
         var session: Int
-        var options: SubscriptionOptions
-        var identifiers: [UInt32]
+        var terms: Terms
+        /// For messages of the client itself, where some of its subscriptions are no-local and others are not.
+        private(set) var ownTerms: Terms?
+        /// The shared subscription through which the client was chosen.
+        var group: SubscriptionTree.GroupIdentifier?
+
+        init(session: Int, options: SubscriptionOptions, identifiers: [UInt32]) {
+            self.session = session
+            self.terms = Terms(options: options, identifiers: identifiers)
+        }
+
+        /// The terms for a message of `publisher`, `nil` where no-local keeps it from the client ([MQTT-3.8.3-3]).
+        func terms(for publisher: Int?) -> Terms? {
+            guard self.session == publisher else { return self.terms }
+            if let own = self.ownTerms { return own }
+            return self.terms.options.noLocal ? nil : self.terms
+        }
+
+        mutating func merge(_ other: Terms) {
+            if self.ownTerms != nil || self.terms.options.noLocal != other.options.noLocal {
+                let own = self.ownTerms ?? (self.terms.options.noLocal ? nil : self.terms)
+                self.ownTerms = own
+                if !other.options.noLocal {
+                    self.ownTerms?.merge(other)
+                    if own == nil { self.ownTerms = other }
+                }
+            }
+            self.terms.merge(other)
+        }
     }
 
     /// What a message on the topic means besides publish/subscribe.
@@ -78,8 +116,7 @@ final class Route: Sendable {
             let options = SubscriptionOptions(rawValue: entry.options)
             let identifiers = entry.identifier == 0 ? [] : [entry.identifier]
             if entries.count > 1, let place = places[entry.subscriber.rawValue] {
-                recipients[place].options.merge(options)
-                recipients[place].identifiers += identifiers
+                recipients[place].merge(Recipient.Terms(options: options, identifiers: identifiers))
                 continue
             }
             if entries.count > 1 { places[entry.subscriber.rawValue] = recipients.count }

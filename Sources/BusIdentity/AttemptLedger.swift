@@ -25,16 +25,6 @@ package struct BanRule: Equatable, Sendable {
     }
 }
 
-/// Somebody is refused until then.
-package struct Ban: Equatable, Sendable {
-    /// Nanoseconds, on the clock that the caller passes as `now`.
-    package let until: UInt64
-
-    package func remaining(now: UInt64) -> Duration {
-        .nanoseconds(now < self.until ? self.until - now : 0)
-    }
-}
-
 /// Counts attempts by key in a sliding window and bans who makes too many.
 ///
 /// | record | attempt | becomes |
@@ -68,29 +58,28 @@ struct AttemptLedger<Key: Hashable & Sendable>: Sendable {
 
     var count: Int { self.records.count }
 
-    /// One more attempt; returns the ban that it met or brought.
-    mutating func attempt(_ key: Key, now: UInt64) -> Ban? {
+    /// One more attempt; returns the nanoseconds that are left of the ban that it met or brought, 0 for none.
+    mutating func attempt(_ key: Key, now: UInt64) -> UInt64 {
         var record = self.records.value(for: key) ?? Record()
-        if now < record.bannedUntil { return Ban(until: record.bannedUntil) }
+        if now < record.bannedUntil { return record.bannedUntil - now }
         if record.bans > 0, now - record.bannedUntil >= self.longestBan { record = Record() }
         record.attempts.removeAll { $0 > now || now - $0 >= self.window }
         record.attempts.append(now)
         let allowed = record.bans == 0 ? self.rule.attemptsMax : self.rule.attemptsMaxAfterBan
-        var ban: Ban?
         if record.attempts.count >= allowed {
             let (until, isOverflown) = now.addingReportingOverflow(self.length(after: record.bans))
             record.bannedUntil = isOverflown ? .max : until
             record.bans += 1
             record.attempts = []
-            ban = Ban(until: record.bannedUntil)
         }
         self.records.set(record, for: key)
-        return ban
+        return record.bannedUntil > now ? record.bannedUntil - now : 0
     }
 
-    func ban(of key: Key, now: UInt64) -> Ban? {
-        guard let record = self.records.value(for: key), now < record.bannedUntil else { return nil }
-        return Ban(until: record.bannedUntil)
+    /// The nanoseconds that are left of the key's ban, 0 for none.
+    func remainingBan(of key: Key, now: UInt64) -> UInt64 {
+        guard let record = self.records.value(for: key), now < record.bannedUntil else { return 0 }
+        return record.bannedUntil - now
     }
 
     mutating func clear(_ key: Key) {

@@ -12,14 +12,14 @@ package struct FlapGuard: Sendable {
         self.ledger = rule.map { AttemptLedger($0) }
     }
 
-    /// A client connected; returns the ban that it met or brought.
-    package mutating func connected(_ client: String, now: UInt64) -> Ban? {
-        self.ledger?.attempt(client.utf8.elementsHash, now: now)
+    /// A client connected; returns the nanoseconds of the ban that this met or brought, 0 for none.
+    package mutating func connected(_ client: String, now: UInt64) -> UInt64 {
+        self.ledger?.attempt(client.utf8.elementsHash, now: now) ?? 0
     }
 
-    /// The ban that this client is under.
-    package func ban(of client: String, now: UInt64) -> Ban? {
-        self.ledger?.ban(of: client.utf8.elementsHash, now: now)
+    /// The nanoseconds that this client has to wait, 0 when it may connect.
+    package func remainingBan(of client: String, now: UInt64) -> UInt64 {
+        self.ledger?.remainingBan(of: client.utf8.elementsHash, now: now) ?? 0
     }
 }
 

@@ -12,8 +12,8 @@ package struct LoginGuard: Sendable {
         self.ledger = AttemptLedger(rule)
     }
 
-    /// A login failed; returns the ban that it met or brought.
-    package mutating func failed(_ address: String, now: UInt64) -> Ban? {
+    /// A login failed; returns the nanoseconds of the ban that this met or brought, 0 for none.
+    package mutating func failed(_ address: String, now: UInt64) -> UInt64 {
         self.ledger.attempt(AddressKey(address), now: now)
     }
 
@@ -21,9 +21,9 @@ package struct LoginGuard: Sendable {
         self.ledger.clear(AddressKey(address))
     }
 
-    /// The ban that this address is under.
-    package func ban(of address: String, now: UInt64) -> Ban? {
-        self.ledger.ban(of: AddressKey(address), now: now)
+    /// The nanoseconds that this address has to wait, 0 when it may try.
+    package func remainingBan(of address: String, now: UInt64) -> UInt64 {
+        self.ledger.remainingBan(of: AddressKey(address), now: now)
     }
 
     /// The addresses remembered.

@@ -11,6 +11,8 @@ package struct PasswordFile: Sendable {
     private var lines: [String] = []
     private var entries: [[UInt8]: Entry] = [:]
 
+    package init() {}
+
     /// - Parameters:
     ///   - text: the content of the file.
     ///   - name: the file's name, as messages say it.

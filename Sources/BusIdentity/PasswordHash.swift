@@ -15,7 +15,8 @@ package enum PasswordHash: Equatable, Sendable {
 
     private static let iterationsMax = 1_000_000
     private static let saltBytes = 8...64
-    private static let digestBytes = 16...64
+    /// Not a range: a scrypt digest cut short by a full disk would still fit its password, only less well.
+    private static let digestBytes: Set = [32, 64]
     private static let sha512Bytes = 64
 
     /// Hashes a new password with a fresh salt of 16 bytes.

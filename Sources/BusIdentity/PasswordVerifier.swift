@@ -117,6 +117,11 @@ package final class PasswordVerifier: Sendable {
         }
     }
 
+    /// Whether there is such a user now.
+    package func knows(_ user: String) -> Bool {
+        self.state.withLock { $0.file.hash(of: user) != nil }
+    }
+
     private static func decoys(of file: PasswordFile) -> [PasswordHash] {
         let hashes = file.hashes
         return hashes.isEmpty ? [self.lonelyDecoy] : hashes

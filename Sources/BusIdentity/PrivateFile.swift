@@ -5,7 +5,7 @@ import Glibc
 /// all.
 package struct PrivateFile: Sendable {
     package enum Content: Sendable {
-        /// Others should not read it: a password file invites guessing at leisure.
+        /// Others should not read it, since that invites guessing at leisure. A warning here, so that the file can be mended.
         case passwords
         /// Others must not read it: who knows the secret makes tokens.
         case secret
@@ -103,7 +103,7 @@ package struct PrivateFile: Sendable {
         guard status.st_mode & Self.othersRead != 0 else { return [] }
         switch self.content {
         case .publicKey: return []
-        case .passwords: return ["everybody may read \(self.path); `chmod o-r` it"]
+        case .passwords: return ["everybody may read \(self.path), so the broker will not use it; `chmod o-r` it"]
         case .secret:
             throw IdentityFailure(.file, "will not use \(self.path): everybody may read it; `chmod o-r` it first")
         }

@@ -15,13 +15,13 @@ struct TokenClaims: JWTPayload, Equatable {
     /// The verifier checks the claims itself: it takes the time from outside and has its own words for each failure.
     func verify(using _: some JWTAlgorithm) async throws {}
 
-    /// A time in whole seconds since 1970.
+    /// A time in seconds since 1970.
     ///
     /// - Throws: `.malformedToken` for what is no time.
-    func seconds(_ claim: String) throws(IdentityFailure) -> Int64? {
+    func seconds(_ claim: String) throws(IdentityFailure) -> Double? {
         switch self.values[claim] {
         case nil: return nil
-        case .number(let number) where abs(number) < 0x1p53: return Int64(number.rounded(.down))
+        case .number(let number) where abs(number) < 0x1p53: return number
         case .number, .text, .texts, .other:
             throw IdentityFailure(.malformedToken, "the token's `\(claim)` is no time in seconds")
         }

@@ -18,6 +18,19 @@ package struct TokenKeys: Sendable {
 
     let keys: [Key]
 
+    /// Reads the key file that the settings name.
+    ///
+    /// - Throws: `.file` or `.key`; nothing of the file is in the message.
+    package static func read(_ key: TokenSettings.Key) async throws(IdentityFailure) -> TokenKeys {
+        let path = key.file
+        switch key {
+        case .secret: return try await self.secret(PrivateFile(path, .secret).read().bytes, name: path)
+        case .rsa: return try await self.rsa(pem: PrivateFile(path, .publicKey).readText().text, name: path)
+        case .ecdsa: return try await self.ecdsa(pem: PrivateFile(path, .publicKey).readText().text, name: path)
+        case .jwks: return try await self.keySet(json: PrivateFile(path, .publicKey).readText().text, name: path)
+        }
+    }
+
     /// For HS256: the content of the file, without an end of line at its end.
     ///
     /// - Throws: `.key` for a secret that could be guessed.
@@ -40,25 +53,37 @@ package struct TokenKeys: Sendable {
         return TokenKeys(keys: [Key(algorithm: .hs256, identifier: nil, collection: collection)])
     }
 
-    /// For RS256 or ES256: a public key in PEM form.
+    /// For RS256: an RSA key of at least 2048 bits in PEM form.
     ///
-    /// - Throws: `.key` for anything but an RSA key of at least 2048 bits or a P-256 key.
-    package static func publicKey(pem: String, name: String) async throws(IdentityFailure) -> TokenKeys {
+    /// - Throws: `.key` for anything else.
+    package static func rsa(pem: String, name: String) async throws(IdentityFailure) -> TokenKeys {
+        try self.refusePrivate(pem, name)
+        // What the reader says of a key that it cannot read may quote it.
+        guard let key = try? Insecure.RSA.PublicKey(pem: pem) else {
+            throw IdentityFailure(.key, "\(name): no public RSA key of 2048 bits or more in PEM form")
+        }
+        return TokenKeys(keys: [await Key(key, identifier: nil)])
+    }
+
+    /// For ES256: a P-256 key in PEM form.
+    ///
+    /// - Throws: `.key` for anything else.
+    package static func ecdsa(pem: String, name: String) async throws(IdentityFailure) -> TokenKeys {
+        try self.refusePrivate(pem, name)
+        // As above.
+        guard let key = try? ES256PublicKey(pem: pem) else {
+            throw IdentityFailure(.key, "\(name): no public P-256 key in PEM form")
+        }
+        return TokenKeys(keys: [await Key(key, identifier: nil)])
+    }
+
+    private static func refusePrivate(_ pem: String, _ name: String) throws(IdentityFailure) {
         guard !pem.contains("PRIVATE KEY-----") else {
             throw IdentityFailure(
                 .key,
                 "\(name): holds a private key, which has no place on a broker; `openssl pkey -pubout` takes the "
                     + "public one out of it")
         }
-        // A key of the other kind is an error to each of the two readers.
-        if let key = try? ES256PublicKey(pem: pem) {
-            return TokenKeys(keys: [await Key(key, identifier: nil)])
-        }
-        if let key = try? Insecure.RSA.PublicKey(pem: pem) {
-            return TokenKeys(keys: [await Key(key, identifier: nil)])
-        }
-        throw IdentityFailure(
-            .key, "\(name): holds no public key that checks tokens: RSA with 2048 bits or more, or P-256, in PEM form")
     }
 
     /// For RS256 and ES256: a JSON Web Key Set (RFC 7517). Keys of other kinds and uses are passed over (section 5).

@@ -12,9 +12,24 @@ package struct TokenVerifier: Sendable {
     private let keys: TokenKeys
     private let settings: TokenSettings
 
-    package init(keys: TokenKeys, settings: TokenSettings = TokenSettings()) {
+    /// Reads the key file.
+    ///
+    /// - Throws: `.file` or `.key`, with the file's name and nothing of its content.
+    package init(_ settings: TokenSettings) async throws(IdentityFailure) {
+        self.init(keys: try await TokenKeys.read(settings.key), settings: settings)
+    }
+
+    package init(keys: TokenKeys, settings: TokenSettings) {
         self.keys = keys
         self.settings = settings
+    }
+
+    /// Whether somebody who sends this as a password means a token, right or wrong.
+    package static func isToken(_ password: [UInt8]) -> Bool {
+        guard password.count <= self.tokenBytesMax, let text = String(validating: password, as: UTF8.self)
+        else { return false }
+        // Only whether it can be read counts here.
+        return (try? TokenHeader.read(text)) != nil
     }
 
     /// - Parameters:
@@ -22,7 +37,7 @@ package struct TokenVerifier: Sendable {
     ///   - now: seconds since 1970.
     /// - Throws: what is wrong with the token; nothing of it is in the message.
     package func verify(
-        token: String, user: String?, now: Int64
+        token: String, user: String?, now: Double
     ) async throws(IdentityFailure) -> TokenIdentity {
         guard token.utf8.count <= Self.tokenBytesMax else {
             throw IdentityFailure(.malformedToken, "the token has more than \(Self.tokenBytesMax) bytes")
@@ -38,7 +53,7 @@ package struct TokenVerifier: Sendable {
         guard groups.count <= Self.groupsMax else {
             throw IdentityFailure(.malformedToken, "the token lists more than \(Self.groupsMax) groups")
         }
-        return TokenIdentity(user: try self.user(claims, named: user), groups: groups, expiresAt: expiry)
+        return TokenIdentity(user: try self.user(claims, named: user), groups: Set(groups), expiresAt: expiry)
     }
 
     private func claims(of token: String, keys: [TokenKeys.Key]) async throws(IdentityFailure) -> TokenClaims {
@@ -57,18 +72,17 @@ package struct TokenVerifier: Sendable {
     }
 
     /// Returns when the token ends.
-    private func checkTimes(_ claims: TokenClaims, now: Int64) throws(IdentityFailure) -> Int64? {
+    private func checkTimes(_ claims: TokenClaims, now: Double) throws(IdentityFailure) -> Double {
         let leeway = self.settings.leewaySeconds
-        let expiry = try claims.seconds("exp")
-        if let expiry {
-            guard now - leeway < expiry else {
-                throw IdentityFailure(.expired, "the token expired \(now - expiry) s ago")
-            }
-        } else if self.settings.requiresExpiry {
+        guard let expiry = try claims.seconds("exp") else {
+            // Such a token would open the door for ever.
             throw IdentityFailure(.malformedToken, "the token does not say when it expires (`exp`)")
         }
+        guard now - leeway < expiry else {
+            throw IdentityFailure(.expired, "the token expired \(Int64(now - expiry)) s ago")
+        }
         if let start = try claims.seconds("nbf"), now + leeway < start {
-            throw IdentityFailure(.notYetValid, "the token counts only in \(start - now) s; compare the clocks")
+            throw IdentityFailure(.notYetValid, "the token counts only in \(Int64(start - now)) s; compare the clocks")
         }
         return expiry
     }

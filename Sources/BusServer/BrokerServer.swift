@@ -4,19 +4,25 @@ package import Logging
 import NIOCore
 import NIOPosix
 import ServiceLifecycle
+import UnixSignals
 
-/// The broker on sockets: listens, drives the broker, and says goodbye to every client when it is told to stop.
+/// The broker on sockets: listens, drives the broker, reads its configuration again on SIGHUP, and says goodbye to
+/// every client when it is told to stop.
 package struct BrokerServer: Service {
     private let configuration: ServerConfiguration
+    private let source: @Sendable () throws -> ServerConfiguration
     private let logger: Logger
     private let onReady: @Sendable ([ListeningAddress]) async -> Void
 
-    /// - Parameter onReady: called once all listeners accept connections, with the addresses they got.
+    /// - Parameters:
+    ///   - source: reads the configuration again when SIGHUP asks for it.
+    ///   - onReady: called once all listeners accept connections, with the addresses they got.
     package init(
-        configuration: ServerConfiguration, logger: Logger,
-        onReady: @escaping @Sendable ([ListeningAddress]) async -> Void
+        configuration: ServerConfiguration, source: @escaping @Sendable () throws -> ServerConfiguration,
+        logger: Logger, onReady: @escaping @Sendable ([ListeningAddress]) async -> Void
     ) {
         self.configuration = configuration
+        self.source = source
         self.logger = logger
         self.onReady = onReady
     }
@@ -36,28 +42,49 @@ package struct BrokerServer: Service {
     }
 
     private func serve(on group: MultiThreadedEventLoopGroup) async throws {
+        let identities = try self.configuration.listeners.map { listener in try listener.tls.map(TLSIdentity.init) }
         var random = SystemRandomNumberGenerator()
         let broker = SharedBroker(Broker(limits: self.configuration.limits, seed: random.next()))
-        let drivers = try await self.makeDrivers(on: group, broker: broker)
-        var channels: [any Channel] = []
-        for listener in self.configuration.listeners {
-            channels.append(try await self.listen(on: listener, group: group, drivers: drivers))
+        let log = EventLog(self.logger)
+        let directory = try await UserDirectory.load(self.configuration.users)
+        let authenticator = Authenticator(
+            directory, allowsAnonymous: self.configuration.listeners.map(self.configuration.allowsAnonymous), log: log)
+        let asksForUsers = self.configuration.asksForUsers
+        broker.withBroker { broker in
+            broker.authenticates = asksForUsers
+            broker.setPolicy(directory.policy, now: LoopDriver.now())
         }
-        await self.onReady(channels.compactMap { ListeningAddress($0.localAddress) })
-        // Only a shutdown or a cancellation ends this wait.
-        try? await gracefulShutdown()
+        let drivers = try await self.makeDrivers(on: group, broker: broker, authenticator: authenticator, log: log)
+        var channels: [any Channel] = []
+        var addresses: [ListeningAddress] = []
+        for (number, listener) in self.configuration.listeners.enumerated() {
+            let socket = ListenerSocket(
+                listener: listener, number: number, identity: identities[number], log: log, drivers: drivers)
+            let channel = try await socket.bind(on: group)
+            channels.append(channel)
+            addresses.append(ListeningAddress(listener, channel.localAddress))
+        }
+        let reloader = Reloader(
+            configuration: self.configuration, source: self.source, broker: broker,
+            authenticator: authenticator, identities: identities.compactMap(\.self), logger: self.logger)
+        let systemInterval = UInt64(self.configuration.systemIntervalSeconds)
+        broker.onEveryLoop { $0.start(systemInterval: systemInterval) }
+        await self.onReady(addresses)
+        await self.reloadUntilShutdown(reloader)
         for channel in channels { try await channel.close() }
         try await self.drain(broker, on: group)
     }
 
     private func makeDrivers(
-        on group: MultiThreadedEventLoopGroup, broker: SharedBroker
+        on group: MultiThreadedEventLoopGroup, broker: SharedBroker, authenticator: Authenticator, log: EventLog
     ) async throws -> [ObjectIdentifier: NIOLoopBound<LoopDriver>] {
+        let limits = self.configuration.connectionLimits
         var drivers: [ObjectIdentifier: NIOLoopBound<LoopDriver>] = [:]
-        let log = EventLog(self.logger)
         for (index, loop) in group.makeIterator().enumerated() {
             drivers[ObjectIdentifier(loop)] = try await loop.submit {
-                let driver = LoopDriver(eventLoop: loop, index: index, broker: broker, log: log)
+                let driver = LoopDriver(
+                    eventLoop: loop, index: index, broker: broker, authenticator: authenticator, log: log,
+                    limits: limits)
                 broker.register(driver)
                 return NIOLoopBound(driver, eventLoop: loop)
             }.get()
@@ -65,36 +92,14 @@ package struct BrokerServer: Service {
         return drivers
     }
 
-    private func listen(
-        on listener: ServerConfiguration.Listener, group: MultiThreadedEventLoopGroup,
-        drivers: [ObjectIdentifier: NIOLoopBound<LoopDriver>]
-    ) async throws -> any Channel {
-        let limits = self.configuration.limits.session
-        let mark = ChannelOptions.Types.WriteBufferWaterMark(
-            low: limits.outboundBytesMax / 2, high: limits.outboundBytesMax)
-        let bootstrap = ServerBootstrap(group: group)
-            .serverChannelOption(.backlog, value: 1024)
-            .serverChannelOption(.socketOption(.so_reuseaddr), value: 1)
-            .childChannelOption(.tcpOption(.tcp_nodelay), value: 1)
-            .childChannelOption(.writeBufferWaterMark, value: mark)
-            .childChannelOption(
-                .recvAllocator, value: AdaptiveRecvByteBufferAllocator(minimum: 512, initial: 2048, maximum: 64 << 10)
-            )
-            .childChannelInitializer { channel in
-                channel.eventLoop.makeCompletedFuture {
-                    guard let driver = drivers[ObjectIdentifier(channel.eventLoop)] else {
-                        preconditionFailure("every loop of the group has a driver")
-                    }
-                    try channel.pipeline.syncOperations.addHandler(
-                        ConnectionHandler(driver: driver.value, limits: limits))
-                }
+    private func reloadUntilShutdown(_ reloader: Reloader) async {
+        await withTaskGroup(of: Void.self) { group in
+            group.addTask {
+                for await _ in await UnixSignalsSequence(trapping: .sighup) { await reloader.reload() }
             }
-        do {
-            return try await bootstrap.bind(host: listener.host, port: listener.port).get()
-        } catch {
-            throw ServerFailure(
-                "cannot listen on \(listener.host):\(listener.port): \(error). Is another broker running there? "
-                    + "Choose another port with --port, or 0 for a free one.")
+            // Only a shutdown or a cancellation ends this wait.
+            try? await gracefulShutdown()
+            group.cancelAll()
         }
     }
 
@@ -112,25 +117,27 @@ package struct BrokerServer: Service {
 /// The server could not start or go on; the message says what to do.
 package struct ServerFailure: Error, CustomStringConvertible {
     package let description: String
+    /// What the configuration says cannot be done, however often it is tried.
+    package let isConfiguration: Bool
 
-    package init(_ description: String) {
+    package init(_ description: String, isConfiguration: Bool = true) {
         self.description = description
+        self.isConfiguration = isConfiguration
     }
 }
 
-/// Where a listener listens.
+/// Where a listener listens, with the port it got.
 package struct ListeningAddress: Sendable, Equatable {
-    package let host: String
-    package let port: Int
+    package let listener: Listener
 
-    init?(_ address: SocketAddress?) {
-        guard let host = address?.ipAddress, let port = address?.port else { return nil }
-        self.host = host
-        self.port = port
+    init(_ listener: Listener, _ address: SocketAddress?) {
+        var listener = listener
+        if case .tcp(let host, _) = listener.address, let port = address?.port {
+            listener.address = .tcp(host: address?.ipAddress ?? host, port: port)
+        }
+        self.listener = listener
     }
 
-    /// `mqtt://127.0.0.1:1883`
-    package var url: String {
-        self.host.contains(":") ? "mqtt://[\(self.host)]:\(self.port)" : "mqtt://\(self.host):\(self.port)"
-    }
+    /// `mqtt://127.0.0.1:1883`, `wss://127.0.0.1:8884/mqtt`, `mqtt+unix:///run/fcbus.sock`.
+    package var url: String { self.listener.description }
 }

@@ -13,8 +13,11 @@ final class LoopDriver {
     /// Packets decoded outside the lock, at most `sliceMax` at a time; empty between reads.
     var packets: [Packet] = []
     static let sliceMax = 256
+    /// Of connections that are opened from now on.
+    var limits: ConnectionLimits
 
     private let broker: SharedBroker
+    private let authenticator: Authenticator
     private let log: EventLog
     private var handlers: [ConnectionHandler?] = []
     private var outputs: [Output] = []
@@ -23,11 +26,16 @@ final class LoopDriver {
     private var timer: Scheduled<Void>?
     private var timerDue = Timestamp.never
 
-    init(eventLoop: any EventLoop, index: Int, broker: SharedBroker, log: EventLog) {
+    init(
+        eventLoop: any EventLoop, index: Int, broker: SharedBroker, authenticator: Authenticator, log: EventLog,
+        limits: ConnectionLimits
+    ) {
         self.eventLoop = eventLoop
         self.index = index
         self.broker = broker
+        self.authenticator = authenticator
         self.log = log
+        self.limits = limits
         self.packets.reserveCapacity(Self.sliceMax)
     }
 
@@ -37,9 +45,19 @@ final class LoopDriver {
 
     // MARK: Inputs
 
-    func open(_ handler: ConnectionHandler, remoteAddress: String) -> ConnectionIdentifier {
-        let origin = ConnectionOrigin(remoteAddress: remoteAddress, loop: self.index)
-        let identifier = self.broker.withBroker { $0.open(origin, now: Self.now()) }
+    /// Whether there is room for one more connection of the address; see `Broker.admit`.
+    func admit(_ address: String) -> Bool {
+        self.broker.withBroker { $0.admit(address) }
+    }
+
+    func leave(_ address: String) {
+        self.broker.withBroker { $0.leave(address) }
+    }
+
+    /// `nil` where there is no room: the connection is to be closed.
+    func open(_ handler: ConnectionHandler, _ origin: ConnectionOrigin, isAdmitted: Bool) -> ConnectionIdentifier? {
+        let opened = self.broker.withBroker { $0.open(origin, isAdmitted: isAdmitted, now: Self.now()) }
+        guard let identifier = opened else { return nil }
         while self.handlers.count <= identifier.index { self.handlers.append(nil) }
         self.handlers[identifier.index] = handler
         self.flush()
@@ -47,9 +65,11 @@ final class LoopDriver {
     }
 
     /// Feeds the packets gathered in `packets`; `false` when the connection takes no more.
-    func receive(from identifier: ConnectionIdentifier) -> Bool {
+    func receive(from identifier: ConnectionIdentifier, byteCount: Int) -> Bool {
         defer { self.packets.removeAll(keepingCapacity: true) }
-        return self.broker.withBroker { $0.receive(self.packets, from: identifier, now: Self.now()) }
+        return self.broker.withBroker {
+            $0.receive(self.packets, from: identifier, byteCount: byteCount, now: Self.now())
+        }
     }
 
     func receive(_ failure: DecodingFailure, from identifier: ConnectionIdentifier) {
@@ -58,6 +78,12 @@ final class LoopDriver {
 
     func setCongested(_ isCongested: Bool, on identifier: ConnectionIdentifier) {
         self.broker.withBroker { $0.setCongested(isCongested, on: identifier, now: Self.now()) }
+        self.flush()
+    }
+
+    /// The client has taken no byte for a long time.
+    func stalled(_ identifier: ConnectionIdentifier) {
+        self.broker.withBroker { $0.stalled(identifier, now: Self.now()) }
         self.flush()
     }
 
@@ -91,14 +117,28 @@ final class LoopDriver {
 
     /// Writes what the inputs since the last flush have caused; one write and one flush for each connection.
     func flush() {
-        let (events, wakeUp, isStarved) = self.broker.withBroker { broker in
+        let (events, logins, wakeUp, isStarved) = self.broker.withBroker { broker in
             broker.takeOutputs(into: &self.outputs)
-            return (broker.takeEvents(), broker.nextWakeUp, broker.hasStarved)
+            return (
+                broker.takeEvents(), broker.takeAuthenticationRequests(), broker.nextWakeUp, broker.hasStarved
+            )
         }
+        for login in logins { self.authenticate(login) }
         for event in events { self.log.write(event) }
         self.schedule(wakeUp)
         if !self.outputs.isEmpty { self.distribute() }
         if isStarved { self.eventLoop.assumeIsolatedUnsafeUnchecked().execute { self.feedStarved() } }
+    }
+
+    /// Asks who the client is; the answer comes back to the loop of its connection.
+    private func authenticate(_ request: AuthenticationRequest) {
+        let bound = NIOLoopBound(self, eventLoop: self.eventLoop)
+        self.authenticator.check(request, now: Self.now()) { [broker, eventLoop] verdict in
+            eventLoop.execute {
+                broker.withBroker { $0.authenticated(request.connection, verdict, now: Self.now()) }
+                bound.value.flush()
+            }
+        }
     }
 
     private func distribute() {
@@ -131,6 +171,26 @@ final class LoopDriver {
     }
 
     // MARK: Time
+
+    /// Begins what is done from time to time; the first loop does it for all.
+    func start(systemInterval: UInt64) {
+        guard self.index == 0 else { return }
+        self.broker.withBroker { $0.startSystemTopics(every: systemInterval, now: Self.now()) }
+        self.flush()
+        self.measureMemory()
+    }
+
+    /// Once a second.
+    private func measureMemory() {
+        self.eventLoop.assumeIsolated().scheduleTask(in: .seconds(1)) { self.measureMemory() }
+        guard let bytes = ProcessMemory.resident() else { return }
+        let hasEvents = self.broker.withBroker { broker in
+            let before = broker.pressure
+            broker.setMemory(bytes: bytes)
+            return broker.pressure != before
+        }
+        if hasEvents { self.flush() }
+    }
 
     /// One timer for everything that waits; it is moved only when something is due earlier than it is set for.
     private func schedule(_ wakeUp: Timestamp) {

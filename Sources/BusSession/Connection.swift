@@ -6,11 +6,12 @@ package import NIOCore
 /// | phase             | accepts                       | becomes                                   |
 /// |-------------------|-------------------------------|-------------------------------------------|
 /// | `awaitingConnect` | CONNECT only ([MQTT-3.1.0-1]) | `connected`, or `closing` when refused    |
+/// | `authenticating`  | all but CONNECT, kept for later | `connected`, or `closing` when refused  |
 /// | `connected`       | all but CONNECT               | `closing`                                 |
 /// | `closing`         | nothing: input is ignored     | gone when the driver reports the close    |
 package struct Connection: Sendable {
     package enum Phase: Sendable {
-        case awaitingConnect, connected, closing
+        case awaitingConnect, authenticating, connected, closing
     }
 
     package var phase = Phase.awaitingConnect
@@ -35,6 +36,8 @@ package struct Connection: Sendable {
     /// Request Problem Information: reason strings and user properties only where it is set ([MQTT-3.1.2-29]).
     package var wantsProblemInformation = true
     package var aliases: InboundTopicAliases
+    /// `nil` for a client that takes no aliases, as most do.
+    package var outboundAliases: OutboundTopicAliases?
     /// A DISCONNECT with reason 0x00 removes the will ([MQTT-3.14.4-3]).
     package var isWillCancelled = false
     package let origin: ConnectionOrigin
@@ -53,14 +56,48 @@ package struct Connection: Sendable {
     }
 }
 
+extension Connection {
+    /// Whether every client of its version would get the same packet of QoS 0.
+    package var takesPlainPackets: Bool { self.maximumPacketSize == .max && self.outboundAliases == nil }
+
+    /// Writes a PUBLISH with the alias of its topic, if it has or gets one. The alias makes the first packet of a topic
+    /// three bytes longer, within the limit that was checked or the topic goes in full.
+    package mutating func writeWithAlias(_ publish: Publish, _ delivery: PublishDelivery) {
+        var delivery = delivery
+        let topic = publish.topic
+        if let (alias, isKnown) = self.outboundAliases?.find(topic) {
+            delivery.topicAlias = alias
+            delivery.omitsTopic = isKnown
+            let fits =
+                isKnown || self.maximumPacketSize == .max
+                || publish.encodedByteCount(delivery, version: self.version) <= self.maximumPacketSize
+            if !fits { delivery.topicAlias = nil }
+            if fits, !isKnown { self.outboundAliases?.set(alias, for: topic) }
+        }
+        publish.write(delivery, version: self.version, into: &self.outbound)
+    }
+}
+
 /// Where a network connection came from, for the log and the limits.
 package struct ConnectionOrigin: Sendable, Equatable {
+    /// `address:port`, as the log says it.
     package var remoteAddress: String
+    /// The address alone, by which connections are counted; empty for sockets in the file system.
+    package var address: String
     /// The event loop that drives the connection.
     package var loop: Int
+    /// The listener that accepted it, as the configuration numbers them.
+    package var listener: Int
+    /// The user that the client's certificate names.
+    package var certificateUser: String?
 
-    package init(remoteAddress: String, loop: Int = 0) {
+    package init(
+        remoteAddress: String, address: String = "", loop: Int = 0, listener: Int = 0, certificateUser: String? = nil
+    ) {
         self.remoteAddress = remoteAddress
+        self.address = address
         self.loop = loop
+        self.listener = listener
+        self.certificateUser = certificateUser
     }
 }

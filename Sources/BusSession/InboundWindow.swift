@@ -2,8 +2,9 @@ package import BusWire
 
 /// QoS 2 identifiers that the client has published and not yet released: the memory that makes "exactly once".
 ///
-/// Invariant: never more than `receiveMaximum` identifiers: the number announced in CONNACK, or, to a client of MQTT 3.x,
-/// which cannot be told, as many as there are.
+/// Invariant: never more than `receiveMaximum` identifiers of one network connection: the number announced in CONNACK,
+/// or, to a client of MQTT 3.x, which cannot be told, as many as there are. Those of earlier connections do not count,
+/// as the quota begins anew with each one (4.9); with all of them there are 65 535 at most.
 package struct InboundWindow: Sendable {
     package enum Arrival: Equatable, Sendable {
         /// Deliver the message, then send PUBREC.
@@ -15,20 +16,29 @@ package struct InboundWindow: Sendable {
     }
 
     private var unreleased: Set<PacketIdentifier> = []
-    package var receiveMaximum: Int
+    /// Left by earlier network connections of the session.
+    private var carriedOver: Set<PacketIdentifier> = []
+    private var receiveMaximum: Int
 
     package init(receiveMaximum: Int) {
         self.receiveMaximum = receiveMaximum
     }
 
-    package var count: Int { self.unreleased.count }
+    package var count: Int { self.unreleased.count + self.carriedOver.count }
 
     package func hasUnreleased(_ identifier: PacketIdentifier) -> Bool {
-        self.unreleased.contains(identifier)
+        self.unreleased.contains(identifier) || self.carriedOver.contains(identifier)
+    }
+
+    /// A new network connection continues the session.
+    package mutating func resume(receiveMaximum: Int) {
+        self.carriedOver.formUnion(self.unreleased)
+        self.unreleased.removeAll()
+        self.receiveMaximum = receiveMaximum
     }
 
     package mutating func receivedPublish(_ identifier: PacketIdentifier) -> Arrival {
-        if self.unreleased.contains(identifier) { return .duplicate }
+        if self.hasUnreleased(identifier) { return .duplicate }
         guard self.unreleased.count < self.receiveMaximum else { return .exceedsReceiveMaximum }
         self.unreleased.insert(identifier)
         return .new
@@ -36,7 +46,7 @@ package struct InboundWindow: Sendable {
 
     /// PUBREL; `false` when the identifier is unknown, which PUBCOMP reports as 0x92.
     package mutating func receivedPubRel(_ identifier: PacketIdentifier) -> Bool {
-        self.unreleased.remove(identifier) != nil
+        self.unreleased.remove(identifier) != nil || self.carriedOver.remove(identifier) != nil
     }
 
     /// The message was refused with a PUBREC of 0x80 or above: the identifier is free again.

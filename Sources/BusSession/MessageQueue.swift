@@ -55,10 +55,21 @@ package struct MessageQueue: Sendable {
         return nil
     }
 
+    /// All messages, oldest first; the queue is empty after.
+    package mutating func takeAll() -> [OutgoingMessage] {
+        defer { self = MessageQueue() }
+        return Array(self.messages)
+    }
+
     /// Removes function calls, which must not outlive the network connection they were dispatched to.
     package mutating func removeCalls() {
-        guard self.messages.contains(where: \.isCall) else { return }
-        let kept = self.messages.filter { !$0.isCall }
+        self.keep { !$0.isCall }
+    }
+
+    /// Removes all messages for which `isKept` says no.
+    package mutating func keep(where isKept: (OutgoingMessage) -> Bool) {
+        guard self.messages.contains(where: { !isKept($0) }) else { return }
+        let kept = self.messages.filter(isKept)
         self.messages = Deque(kept)
         self.qos0Count = kept.count { $0.qos == .atMostOnce }
         self.byteCount = kept.reduce(0) { $0 + $1.queuedByteCount }

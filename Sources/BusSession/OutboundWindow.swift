@@ -132,6 +132,11 @@ package struct OutboundWindow: Sendable {
         for index in self.slots.indices where self.slots[index].message?.isCall == true { self.free(index) }
     }
 
+    /// QoS 1 messages under way, oldest first.
+    package var messagesOfQoS1: [OutgoingMessage] {
+        self.messages.filter { $0.qos == .atLeastOnce }
+    }
+
     /// Messages under way whose content is still held, oldest first.
     package var messages: [OutgoingMessage] {
         self.slots.filter { $0.message != nil }.sorted { $0.sequence < $1.sequence }.compactMap(\.message)

@@ -1,3 +1,4 @@
+package import BusTopics
 package import BusWire
 
 /// An application message on its way to one session: the published content and what this recipient changes.
@@ -10,6 +11,8 @@ package struct OutgoingMessage: Sendable {
     /// A function call handed to an instance. It lives and dies with the network connection: a call that waits in a
     /// session of an absent instance would be answered by nobody.
     package var isCall: Bool
+    /// The shared subscription whose member the recipient is, if that is how it got the message.
+    package var group: SubscriptionTree.GroupIdentifier?
     /// Of all subscriptions that matched, most often none.
     package var subscriptionIdentifiers: [UInt32]
     /// When the message expires, `.never` without a Message Expiry Interval.

@@ -104,6 +104,17 @@ package struct Session: Sendable {
 
     package var hasWaiting: Bool { !self.queue.isEmpty || !self.replay.isEmpty || self.window.hasResumptions }
 
+    /// Drops what waits to be sent for the first time and may not be sent any more.
+    package mutating func keepWaiting(where isKept: (OutgoingMessage) -> Bool) {
+        self.queue.keep(where: isKept)
+        self.replay.removeAll { !isKept($0) }
+    }
+
+    /// What a session that ends may leave to others: QoS 1 messages without acknowledgement, and the queue.
+    package mutating func takeShareable() -> [OutgoingMessage] {
+        self.window.messagesOfQoS1 + self.queue.takeAll()
+    }
+
     /// Forgets what must not outlive the network connection.
     package mutating func removeCalls() {
         self.window.removeCalls()

@@ -9,10 +9,12 @@ package struct SessionLimits: Sendable, Equatable {
     package var queue = MessageQueue.Limits()
     /// Topic aliases a client may set; announced in CONNACK, 0x94 beyond.
     package var topicAliasMaximumIn: UInt16 = 16
+    /// Topic aliases set towards a client, if it takes that many.
+    package var topicAliasMaximumOut: UInt16 = 16
     /// Longest session expiry in seconds; a longer wish is lowered and the CONNACK says so. 7 days.
     package var sessionExpirySecondsMax: UInt32 = 7 * 24 * 3600
-    /// Longest keep alive in seconds; a longer one (or none) is overridden by Server Keep Alive in MQTT 5 and capped
-    /// without a word in 3.x.
+    /// Longest keep alive in seconds; a longer one (or none) is overridden by Server Keep Alive in MQTT 5. Clients of 3.x,
+    /// which cannot be told, keep theirs.
     package var keepAliveSecondsMax: UInt16 = 300
     /// Longest client identifier in bytes; 0x85 beyond.
     package var clientIdentifierBytesMax = 256
@@ -22,6 +24,8 @@ package struct SessionLimits: Sendable, Equatable {
     package var outboundBytesMax = 1 << 20
     /// Largest packet a client may send, in bytes; announced in CONNACK, 0x95 beyond.
     package var packetBytesMax = 2_000_000
+    /// Whether a payload that is said to be UTF-8 (Payload Format Indicator 1) is checked: 0x99 where it is not.
+    package var checksPayloadFormat = true
     /// Largest packet before CONNECT was accepted; 0x95 beyond.
     package var firstPacketBytesMax = 16 << 10
 

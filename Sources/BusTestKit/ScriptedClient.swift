@@ -132,14 +132,29 @@ extension ScriptedClient {
     @discardableResult
     package func connect(
         _ clientIdentifier: String, cleanStart: Bool = true, keepAlive: UInt16 = 60, will: Will? = nil,
-        properties: Properties = []
+        user: String? = nil, properties: Properties = []
     ) -> ConnAck? {
         self.send(
             .connect(
                 Connect(
                     version: self.version, cleanStart: cleanStart, keepAliveSeconds: keepAlive,
-                    clientIdentifier: clientIdentifier, properties: properties, will: will, userName: nil,
-                    password: nil)))
+                    clientIdentifier: clientIdentifier, properties: properties, will: will, userName: user,
+                    password: user.map { ByteBuffer(string: "secret of \($0)") })))
+        return self.takeConnAck()
+    }
+
+    /// Connects as a user whom the broker then lets in.
+    @discardableResult
+    package func logIn(
+        _ clientIdentifier: String, as user: String, groups: Set<String> = [], cleanStart: Bool = true,
+        will: Will? = nil, properties: Properties = []
+    ) -> ConnAck? {
+        self.connect(clientIdentifier, cleanStart: cleanStart, will: will, user: user, properties: properties)
+        self.network.answer(.accepted(user: user, groups: groups, expiresAt: .never))
+        return self.takeConnAck()
+    }
+
+    package func takeConnAck() -> ConnAck? {
         guard case .connAck(let acknowledgement) = self.next() else { return nil }
         return acknowledgement
     }

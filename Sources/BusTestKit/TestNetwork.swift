@@ -1,3 +1,4 @@
+package import BusAccess
 package import BusCore
 package import BusSession
 package import BusWire
@@ -10,6 +11,8 @@ package final class TestNetwork {
     package var broker: Broker
     package private(set) var now = Timestamp(nanoseconds: 1_000_000_000)
     package private(set) var events: [BrokerEvent] = []
+    /// Logins that wait for `answer`; none as long as the broker does not ask.
+    package private(set) var logins: [AuthenticationRequest] = []
     private var clients: [ConnectionIdentifier: ScriptedClient] = [:]
 
     package init(limits: BrokerLimits = BrokerLimits(), seed: UInt64 = 42) {
@@ -20,7 +23,9 @@ package final class TestNetwork {
 
     package func open(_ client: ScriptedClient) -> ConnectionIdentifier {
         let origin = ConnectionOrigin(remoteAddress: "test")
-        let identifier = self.broker.open(origin, now: self.now)
+        guard let identifier = self.broker.open(origin, now: self.now) else {
+            preconditionFailure("the test opens more connections than its limits allow")
+        }
         self.clients[identifier] = client
         return identifier
     }
@@ -44,6 +49,19 @@ package final class TestNetwork {
 
     package func setCongested(_ isCongested: Bool, on identifier: ConnectionIdentifier) {
         self.broker.setCongested(isCongested, on: identifier, now: self.now)
+        self.settle()
+    }
+
+    /// Tells the broker what has become of the oldest login.
+    package func answer(_ verdict: AuthenticationVerdict) {
+        guard !self.logins.isEmpty else { preconditionFailure("nobody logs in") }
+        self.broker.authenticated(self.logins.removeFirst().connection, verdict, now: self.now)
+        self.settle()
+    }
+
+    /// Puts rules in force, `nil` for none.
+    package func setPolicy(_ policy: AccessPolicy?) {
+        self.broker.setPolicy(policy, now: self.now)
         self.settle()
     }
 
@@ -82,5 +100,6 @@ package final class TestNetwork {
             if self.broker.hasStarved { self.broker.feedStarved(now: self.now) }
         }
         self.events += self.broker.takeEvents()
+        self.logins += self.broker.takeAuthenticationRequests()
     }
 }

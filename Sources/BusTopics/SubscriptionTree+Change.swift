@@ -82,7 +82,7 @@ extension SubscriptionTree {
         return UInt32(self.nodes.count - 1)
     }
 
-    private func findNode(of filter: TopicFilter) -> UInt32? {
+    func findNode(of filter: TopicFilter) -> UInt32? {
         var node = Self.root
         unsafe filter.filter.withBytes { bytes in
             unsafe bytes.forEachLevel { level in

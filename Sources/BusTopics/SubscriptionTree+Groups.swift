@@ -17,6 +17,15 @@ extension SubscriptionTree {
         return removed
     }
 
+    /// The group of a shared filter, while it has members.
+    package func group(of filter: TopicFilter) -> GroupIdentifier? {
+        guard let name = filter.shareName, let node = self.findNode(of: filter) else { return nil }
+        let number = unsafe name.withBytes { unsafe self.levels.find($0) }
+        guard number != LevelTable.none else { return nil }
+        let group = self.groupEdges.child(of: node, level: number)
+        return group == EdgeTable.none ? nil : GroupIdentifier(rawValue: group)
+    }
+
     private mutating func addGroup(_ name: String, at node: UInt32) -> UInt32 {
         let number = unsafe name.withBytes { unsafe self.levels.retain($0) }
         let next = self.nodes[Int(node)].group

@@ -10,16 +10,23 @@ package struct DecodingFailure: Error, Equatable, Sendable {
     package let statement: String?
     /// The type nibble of the packet.
     package let packetType: UInt8?
+    /// The version in which the sender understands an answer, as far as its CONNECT could be read.
+    package let version: ProtocolVersion?
 
-    package init(reasonCode: ReasonCode, message: String, statement: String? = nil, packetType: UInt8? = nil) {
+    package init(
+        reasonCode: ReasonCode, message: String, statement: String? = nil, packetType: UInt8? = nil,
+        version: ProtocolVersion? = nil
+    ) {
         self.reasonCode = reasonCode
         self.message = message
         self.statement = statement
         self.packetType = packetType
+        self.version = version
     }
 
-    func attributed(to type: PacketType) -> DecodingFailure {
+    func attributed(to type: PacketType, version: ProtocolVersion?) -> DecodingFailure {
         DecodingFailure(
-            reasonCode: self.reasonCode, message: self.message, statement: self.statement, packetType: type.rawValue)
+            reasonCode: self.reasonCode, message: self.message, statement: self.statement, packetType: type.rawValue,
+            version: self.version ?? version)
     }
 }

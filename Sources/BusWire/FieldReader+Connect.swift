@@ -15,7 +15,8 @@ extension FieldReader {
             throw Violation.protocolNameUnknown.failure(nil)
         }
         guard let version = ProtocolVersion(rawValue: level), isOASIS == (version != .v3_1) else {
-            throw Violation.protocolLevelUnsupported(level).failure(nil)
+            // The highest bit marks bridges, which ask again without it when they are told so in their own version.
+            throw Violation.protocolLevelUnsupported(level).failure(level & 0x7F < 5 ? .v3_1_1 : .v5)
         }
         return FieldReader(body, version: version)
     }

@@ -20,11 +20,11 @@ struct FixedHeader {
         }
         guard type == .publish || flags == type.requiredFlags || version == .v3_1 else {
             // MQTT 3.1 leaves the flags of the other packets undefined, and its clients set DUP here and there.
-            throw Violation.reservedFlags(of: type).failure(version).attributed(to: type)
+            throw Violation.reservedFlags(of: type).failure(version).attributed(to: type, version: version)
         }
         switch VariableByteInteger.read(bytes, at: 1, end: bytes.count) {
         case .needsMoreBytes: return nil
-        case .tooLong: throw Violation.remainingLengthTooLong.failure(version).attributed(to: type)
+        case .tooLong: throw Violation.remainingLengthTooLong.failure(version).attributed(to: type, version: version)
         case .complete(let remaining):
             let bodyStart = 1 + remaining.byteCount
             return FixedHeader(

@@ -1,3 +1,5 @@
+import NIOCore
+
 /// One MQTT control packet.
 ///
 /// An enum, not a protocol: a `switch` costs nothing, while a box with a cast costs five times the decoding.
@@ -21,6 +23,10 @@ package enum Packet: Sendable, Equatable {
 }
 
 extension Packet {
+    package var isPublish: Bool {
+        if case .publish = self { true } else { false }
+    }
+
     package var type: PacketType {
         switch self {
         case .connect: .connect
@@ -53,6 +59,13 @@ package struct ConnAck: Sendable, Equatable {
         self.sessionPresent = sessionPresent
         self.reasonCode = reasonCode
         self.properties = properties
+    }
+
+    /// The length of the whole packet in MQTT 5.0.
+    package var encodedByteCount: Int {
+        var bytes = ByteBuffer()
+        bytes.writePacket(.connAck(self), version: .v5)
+        return bytes.readableBytes
     }
 }
 

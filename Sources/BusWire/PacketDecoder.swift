@@ -41,7 +41,7 @@ package struct PacketDecoder: Sendable {
             buffer.moveReaderIndex(forwardBy: header.byteCount)
             return packet
         } catch {
-            throw error.attributed(to: header.type)
+            throw error.attributed(to: header.type, version: self.version)
         }
     }
 
@@ -50,7 +50,7 @@ package struct PacketDecoder: Sendable {
             return nil
         }
         if let violation = self.violation(of: header) {
-            throw violation.failure(self.version).attributed(to: header.type)
+            throw violation.failure(self.version).attributed(to: header.type, version: self.version)
         }
         return buffer.readableBytes < header.byteCount ? nil : header
     }

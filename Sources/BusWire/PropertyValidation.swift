@@ -83,6 +83,7 @@ struct PropertyValidation {
         case .byte:
             try Self.require(start + 1 <= end)
             guard bytes[start] <= 1 else { throw Violation.propertyNotBoolean(identifier).failure(.v5) }
+            if identifier == .payloadFormatIndicator { self.findings.claimsUTF8 = bytes[start] == 1 }
             return start + 1
         case .twoBytes:
             try Self.require(start + 2 <= end)
@@ -101,7 +102,9 @@ struct PropertyValidation {
             self.findings.hasSubscriptionIdentifiers = true
             return start + integer.byteCount
         case .string:
-            return try Self.endOfString(bytes, at: start, end: end)
+            let fieldEnd = try Self.endOfString(bytes, at: start, end: end)
+            if identifier == .responseTopic { try Self.requireNoWildcard(bytes, from: start + 2, to: fieldEnd) }
+            return fieldEnd
         case .stringPair:
             let nameEnd = try Self.endOfString(bytes, at: start, end: end)
             return try Self.endOfString(bytes, at: nameEnd, end: end)
@@ -148,6 +151,14 @@ struct PropertyValidation {
         let fieldEnd = start + 2 + Int(bytes.uint16(at: start))
         try self.require(fieldEnd <= end)
         return fieldEnd
+    }
+
+    private static func requireNoWildcard(
+        _ bytes: Span<UInt8>, from start: Int, to end: Int
+    ) throws(DecodingFailure) {
+        for index in start..<end where bytes[index] == UInt8(ascii: "+") || bytes[index] == UInt8(ascii: "#") {
+            throw Violation.responseTopicWithWildcard.failure(.v5)
+        }
     }
 
     private static func require(_ fits: Bool) throws(DecodingFailure) {

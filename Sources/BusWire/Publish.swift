@@ -24,6 +24,8 @@ package struct Publish: Sendable {
     package var isRetained: Bool
     package var isDuplicate: Bool
     private(set) var hasSubscriptionIdentifiers = false
+    /// The Payload Format Indicator is 1.
+    package private(set) var claimsUTF8 = false
 
     package init(
         topic: String,
@@ -68,6 +70,7 @@ package struct Publish: Sendable {
         self.expiryOffset = UInt32(layout.findings.expiryOffset)
         self.alias = layout.findings.topicAlias
         self.hasSubscriptionIdentifiers = layout.findings.hasSubscriptionIdentifiers
+        self.claimsUTF8 = layout.findings.claimsUTF8
         self.packetIdentifier = nil
         self.qos = qos
         self.isRetained = false
@@ -219,6 +222,7 @@ struct PropertyFindings {
     var topicAlias: UInt16 = 0
     var expiryOffset = 0
     var hasSubscriptionIdentifiers = false
+    var claimsUTF8 = false
 
     init() {}
 
@@ -230,6 +234,7 @@ struct PropertyFindings {
             if property.identifier == .topicAlias { self.topicAlias = properties.uint16(property) }
             if property.identifier == .messageExpiryInterval { self.expiryOffset = property.valueStart }
             if property.identifier == .subscriptionIdentifier { self.hasSubscriptionIdentifiers = true }
+            if property.identifier == .payloadFormatIndicator { self.claimsUTF8 = properties.byte(property) == 1 }
             position = property.end
         }
     }

@@ -12,7 +12,7 @@ struct Violation {
         let isOlder = version == .v3_1 || version == .v3_1_1
         return DecodingFailure(
             reasonCode: self.reasonCode, message: self.message,
-            statement: isOlder ? self.olderStatement : self.statement)
+            statement: isOlder ? self.olderStatement : self.statement, version: version)
     }
 
     static func malformed(_ message: String, _ statement: String? = nil, older: String? = nil) -> Violation {
@@ -129,6 +129,10 @@ extension Violation {
         Violation(reasonCode: .topicAliasInvalid, message: "The topic alias is zero.", statement: "MQTT-3.3.2-8")
     }
 
+    static var responseTopicWithWildcard: Violation {
+        .protocolError("The response topic contains a wildcard.", "MQTT-3.3.2-14")
+    }
+
     static var subscriptionIdentifierFromClient: Violation {
         .protocolError("A client must not send a subscription identifier in PUBLISH.", "MQTT-3.3.4-6")
     }
@@ -151,7 +155,8 @@ extension Violation {
     static func protocolLevelUnsupported(_ level: UInt8) -> Violation {
         Violation(
             reasonCode: .unsupportedProtocolVersion,
-            message: "Protocol level \(level) is not one of 3 (MQIsdp), 4 and 5 (MQTT).", statement: "MQTT-3.1.2-2")
+            message: "Protocol level \(level) is not one of 3 (MQIsdp), 4 and 5 (MQTT).", statement: "MQTT-3.1.2-2",
+            olderStatement: "MQTT311-3.1.2-2")
     }
 
     static var connectReservedFlag: Violation {
@@ -199,11 +204,11 @@ extension Violation {
     }
 
     static var subscriptionOptionsReserved: Violation {
-        .malformed("Reserved subscription options are set.", "MQTT-3.8.3-5", older: "MQTT311-3-8.3-4")
+        .malformed("Reserved subscription options are set.", "MQTT-3.8.3-5", older: "MQTT311-3.8.3-4")
     }
 
     static var maximumQoSReserved: Violation {
-        .protocolError("The maximum QoS of a subscription is 3.", older: "MQTT311-3-8.3-4")
+        .protocolError("The maximum QoS of a subscription is 3.", older: "MQTT311-3.8.3-4")
     }
 
     static var retainHandlingReserved: Violation {

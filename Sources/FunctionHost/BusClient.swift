@@ -16,10 +16,16 @@ package protocol BusClient: Sendable {
     func serve(_ functions: [ServedFunction], onReady: @escaping @Sendable () -> Void) async throws
 
     /// Hands every message of the filters to `onMessage`, one after the other, until the task is cancelled.
+    ///
+    /// A message that several filters of one client match may come once for each pair of them: MQTT does not tell
+    /// which subscription a copy belongs to.
     func subscribe(
         _ filters: [String], onReady: @escaping @Sendable () -> Void,
         onMessage: @escaping @Sendable (IncomingMessage) async -> Void
     ) async throws
+
+    /// Runs `body` with a connection of its own, on which no other subscription gets in the way.
+    func withSeparateClient(_ body: @Sendable (any BusClient) async throws -> Void) async throws
 }
 
 /// A call that a hosted function makes.
@@ -31,6 +37,12 @@ package struct OutgoingCall: Sendable {
     package var context: String?
     /// `nil` leaves the bus' default, bounded by the deadline of the surrounding call.
     package var timeout: Duration?
+    /// The calls that wait for this one.
+    package var chain = CallChain()
+    /// What set this call off was nested so deep; `nil` where the bus counts by itself.
+    package var hops: Int?
+    /// Attempts of an async call; `nil` for the bus' default.
+    package var attempts: Int?
 
     package init(_ function: FunctionAddress, _ payload: [UInt8]) {
         self.function = function
@@ -46,6 +58,8 @@ package struct OutgoingMessage: Hashable, Sendable {
     package var qos: Int
     package var retain: Bool
     package var contentType: String?
+    /// Calls and messages above this message in the chain of causes.
+    package var hops = 0
 
     package init(topic: String, payload: [UInt8], qos: Int = 0, retain: Bool = false) {
         self.topic = topic
@@ -59,18 +73,34 @@ package struct OutgoingMessage: Hashable, Sendable {
 package struct IncomingMessage: Hashable, Sendable {
     package var topic: String
     package var payload: [UInt8]
+    /// Calls and messages above this message in the chain of causes.
+    package var hops: Int
 
-    package init(topic: String, payload: [UInt8]) {
+    package init(topic: String, payload: [UInt8], hops: Int = 0) {
         self.topic = topic
         self.payload = payload
+        self.hops = hops
     }
 }
 
 /// A function as the host registers it on the bus.
 package struct ServedFunction: Sendable {
+    /// What the bus is told; a change of it needs a new registration.
+    package struct Terms: Sendable, Equatable {
+        package var concurrency: Int
+        /// Calls beyond those that the host takes as well and lets wait: one for each slot, so that it sees calls which
+        /// wait for themselves, and so that a free worker need not wait for the bus.
+        package var waiting = 0
+        package var timeout: Duration
+        package var description: String?
+        package var isOnDemand = false
+    }
+
     package var address: FunctionAddress
-    /// Calls that the host runs at a time; the bus keeps more than these in its own bounded queue.
+    /// Calls that the host runs at a time.
     package var concurrency: Int
+    /// Calls that the host takes beyond those; the bus keeps more in its own bounded queue.
+    package var waiting: Int
     /// The function's own limit; the host enforces it, the catalog tells it to callers.
     package var timeout: Duration
     package var description: String?
@@ -78,13 +108,15 @@ package struct ServedFunction: Sendable {
     package var handler: @Sendable (HostedCall) async throws(CallFailure) -> HostedReply
 
     package init(
-        _ address: FunctionAddress, concurrency: Int, timeout: Duration,
+        _ address: FunctionAddress, _ terms: Terms,
         handler: @escaping @Sendable (HostedCall) async throws(CallFailure) -> HostedReply
     ) {
         self.address = address
-        self.concurrency = concurrency
-        self.timeout = timeout
-        self.isOnDemand = false
+        self.concurrency = terms.concurrency
+        self.waiting = terms.waiting
+        self.timeout = terms.timeout
+        self.description = terms.description
+        self.isOnDemand = terms.isOnDemand
         self.handler = handler
     }
 }

@@ -6,14 +6,20 @@ struct BusOperations: Sendable {
     let client: any BusClient
     let logger: Logger
 
-    /// - Parameter remaining: What is left of the surrounding call; `nil` for background code.
+    /// - Parameters:
+    ///   - request: The surrounding call; `nil` for background code.
+    ///   - remaining: What is left of it.
     /// - Returns: The frame that tells the worker the outcome.
-    func perform(_ operation: WorkerOperation, within remaining: Duration?) async -> HostFrame {
+    func perform(
+        _ operation: WorkerOperation, for request: HostedCall?, within remaining: Duration?
+    ) async -> HostFrame {
         do throws(CallFailure) {
             switch operation.action {
             case .invoke(let invocation):
-                return .result(operation.identifier, try await self.invoke(invocation, within: remaining))
-            case .publish(let message):
+                let reply = try await self.invoke(invocation, for: request, within: remaining)
+                return .result(operation.identifier, reply)
+            case .publish(var message):
+                message.hops = request.map { $0.hops + 1 } ?? 0
                 try await self.publish(message)
                 return .result(operation.identifier, HostedReply(status: 204))
             }
@@ -23,7 +29,7 @@ struct BusOperations: Sendable {
     }
 
     private func invoke(
-        _ invocation: WorkerOperation.Invocation, within remaining: Duration?
+        _ invocation: WorkerOperation.Invocation, for request: HostedCall?, within remaining: Duration?
     ) async throws(CallFailure) -> HostedReply {
         guard let callee = FunctionAddress(service: invocation.service, function: invocation.function) else {
             throw .invalid("\"\(invocation.service)/\(invocation.function)\" is not a function's name")
@@ -32,6 +38,9 @@ struct BusOperations: Sendable {
         call.context = invocation.context
         call.contentType = invocation.contentType
         call.timeout = [invocation.timeout, remaining].compactMap(\.self).min()
+        if let request, !invocation.isAsync {
+            call.chain = request.chain.appending(self.function, call: request.requestIdentifier)
+        }
         let started = ContinuousClock.now
         do throws(CallFailure) {
             guard invocation.isAsync else {

@@ -26,6 +26,9 @@ package struct CallFailure: Error, Hashable, Sendable, CustomStringConvertible {
 
     package var description: String { "\(self.status) \(self.code): \(self.message)" }
 
+    /// The exception's type and message, for log lines.
+    var cause: String { self.errorType.map { "\($0): \(self.message)" } ?? self.message }
+
     /// True when the function reported the failure itself; false when the platform noticed it.
     package var isHandled: Bool { self.code == Self.handlerErrorCode }
 
@@ -69,11 +72,40 @@ extension CallFailure {
     }
 
     package static func draining(_ function: FunctionAddress) -> Self {
-        Self(503, "DRAINING", executed: .none, "The host of \(function) is shutting down; another instance may answer.")
+        Self(
+            503, self.drainingCode, executed: .none,
+            "The host of \(function) is shutting down; another instance may answer.")
     }
 
     package static func cancelled(_ function: FunctionAddress, executed: Executed) -> Self {
         Self(499, "CANCELLED", executed: executed, "The caller cancelled its call to \(function).")
+    }
+
+    static let loopCode = "LOOP"
+    private static let drainingCode = "DRAINING"
+
+    /// The function is leaving and did not touch the call.
+    var isDraining: Bool { self.code == Self.drainingCode && self.executed == .none }
+
+    package static func loop(_ function: FunctionAddress, slots: Int) -> Self {
+        Self(
+            508, self.loopCode, executed: .none,
+            "The call came back to \(function), whose \(slots) slots are all held by calls that wait for this one.")
+    }
+
+    package static func tooDeep(_ function: FunctionAddress, hops: Int) -> Self {
+        Self(
+            508, self.loopCode, executed: .none,
+            "The call to \(function) is nested \(hops) deep, which is taken for a loop; \(Self.hopsMax) is the limit.")
+    }
+
+    /// Nested calls, and messages that set off functions that publish messages; one more is a loop.
+    package static let hopsMax = 16
+
+    package static func replyTooLarge(_ function: FunctionAddress, limit: Int) -> Self {
+        Self(
+            413, "REPLY_TOO_LARGE", executed: .yes,
+            "\(function) answered with more than \(limit) bytes (`limits.output` in function.yaml).")
     }
 
     package static func invalid(_ message: String) -> Self {

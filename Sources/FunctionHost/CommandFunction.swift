@@ -8,21 +8,24 @@ final class CommandFunction: HostedFunction {
     let manifest: FunctionManifest
     private let launch: WorkerLaunch
     private let log: FunctionLog
+    private let registry: ProcessRegistry
     private let gate: CommandGate
 
-    /// Longest reply that is taken from a command.
-    private static let replyBytesMax = 16 << 20
+    /// What a command that closed its outputs has left to end by itself.
+    private static let leaveGrace = Duration.seconds(2)
     /// How much of stderr goes into the message of a failure.
     private static let messageLinesMax = 5
 
-    init(_ manifest: FunctionManifest, _ launch: WorkerLaunch, log: FunctionLog) {
+    init(_ manifest: FunctionManifest, _ launch: WorkerLaunch, log: FunctionLog, registry: ProcessRegistry) {
         self.manifest = manifest
         self.launch = launch
         self.log = log
-        self.gate = CommandGate(slots: manifest.workers.max * manifest.concurrency)
+        self.registry = registry
+        self.gate = CommandGate(slots: manifest.capacity)
     }
 
-    var concurrency: Int { self.manifest.workers.max * self.manifest.concurrency }
+    /// Every call starts the command anew: there is nothing to load before.
+    func prepare() async {}
 
     /// Nothing stays between calls: a command lives in the task of its call.
     func run() async {}
@@ -45,7 +48,7 @@ final class CommandFunction: HostedFunction {
     private func execute(_ request: HostedCall, run: Int) async throws(CallFailure) -> HostedReply {
         let address = self.manifest.address
         let limit = min(request.remaining ?? self.manifest.timeout, self.manifest.timeout)
-        let link = WorkerLink()
+        let link = WorkerLink(self.manifest, self.registry)
         let outcome = await withTaskGroup(of: Outcome?.self) { group in
             group.addTask { await self.start(request, limit: limit, run: run, link) }
             group.addTask {
@@ -61,19 +64,24 @@ final class CommandFunction: HostedFunction {
         }
         let tail = self.log.takeTail(of: run)
         switch outcome {
-        case .late where limit < self.manifest.timeout: throw .deadline(address, executed: .maybe)
-        case .late: throw .executionTimeout(address, self.manifest.timeout)
-        case .tooLong:
-            throw CallFailure(
-                413, "REPLY_TOO_LARGE", executed: .yes, "\(address) printed more than \(Self.replyBytesMax) bytes.")
+        case .late where limit < self.manifest.timeout: throw self.told(.deadline(address, executed: .maybe), request)
+        case .late: throw self.told(.executionTimeout(address, self.manifest.timeout), request)
+        case .tooLong: throw self.told(.replyTooLarge(address, limit: self.manifest.limits.outputBytes), request)
         case .ended(.notStarted(let reason), _): throw .couldNotStart(address, reason)
         case .ended(.exited(0), let output):
             return HostedReply(payload: output, status: output.isEmpty ? 204 : 200)
         case .ended(let end, _):
             if Task.isCancelled { throw .cancelled(address, executed: .maybe) }
+            if let reason = link.killReason { throw self.told(.workerLost(address, reason), request) }
             let words = tail.suffix(Self.messageLinesMax).joined(separator: "\n")
+            self.log.tell("the command failed: \(end.text)", call: request.requestIdentifier)
             throw .handlerError(words.isEmpty ? end.text : words, errorType: "ExitCode", stackTrace: [end.text])
         }
+    }
+
+    private func told(_ failure: CallFailure, _ request: HostedCall) -> CallFailure {
+        self.log.tell("\(failure)", call: request.requestIdentifier)
+        return failure
     }
 
     private enum Outcome: Equatable, Sendable {
@@ -86,17 +94,26 @@ final class CommandFunction: HostedFunction {
         var launch = self.launch
         launch.environment.merge(Self.environment(request, limit)) { _, ours in ours }
         do {
+            let place = try WorkerPlace(self.manifest)
+            defer { place.remove() }
             let result = try await Subprocess.run(
-                try await launch.configuration(), input: .inputWriter, output: .sequence, error: .sequence
+                try await launch.configuration(place), input: .inputWriter, output: .sequence, error: .sequence
             ) { execution in
                 guard link.started(execution.processIdentifier.value) else { return [UInt8]?.some([]) }
-                defer { link.ended() }
-                return await self.exchange(execution, request, run: run)
+                // A cancelled call still reads to the end of the command: meanwhile that is asked to end, and killed
+                // when it does not.
+                return await Task {
+                    let output = await self.exchange(execution, request, run: run)
+                    await link.leave(within: Self.leaveGrace)
+                    return output
+                }.value
             }
             guard let output = result.closureResult else { return .tooLong }
             return .ended(ProcessEnd(result.terminationStatus), output)
+        } catch let error as WorkerPlace.Failure {
+            return .ended(.notStarted(error.message), [])
         } catch let error as SubprocessError {
-            return .ended(.notStarted(WorkerProcess.reason(error, launch)), [])
+            return .ended(.notStarted(WorkerProcess.reason(error, launch, self.manifest)), [])
         } catch {
             return .ended(.notStarted("it could not be run: \(error)"), [])
         }
@@ -116,7 +133,7 @@ final class CommandFunction: HostedFunction {
             var output: [UInt8] = []
             do {
                 for try await buffer in execution.standardOutput {
-                    guard output.count + buffer.count <= Self.replyBytesMax else {
+                    guard output.count + buffer.count <= self.manifest.limits.outputBytes else {
                         try? execution.send(signal: .kill, toProcessGroup: true)
                         return nil
                     }

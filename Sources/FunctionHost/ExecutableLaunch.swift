@@ -10,13 +10,13 @@ enum ExecutableLaunch {
         WorkerLaunch(
             executable: self.path(manifest.handler.first ?? "", in: manifest.folder),
             arguments: Array(manifest.handler.dropFirst()), environment: WorkerLaunch.environment(for: manifest),
-            folder: manifest.folder, memoryBytes: manifest.memoryBytes)
+            limits: WorkerLaunch.ProcessLimits(manifest))
     }
 
     /// A file in the function's folder wins over a command of the same name.
     private static func path(_ handler: String, in folder: String) -> String {
         if handler.hasPrefix("/") { return handler }
-        let local = "\(folder)/\(handler)"
+        let local = WorkerLaunch.absolute("\(folder)/\(handler)")
         return handler.contains("/") || FileManager.default.isExecutableFile(atPath: local) ? local : handler
     }
 }

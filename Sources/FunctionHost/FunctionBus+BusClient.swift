@@ -5,11 +5,20 @@ package import FunctionBus
 /// A handler's nested calls run in its task, so that they inherit its deadline, hops and trace.
 package struct FunctionBusClient: BusClient {
     private let bus: FunctionBus
+    /// How further connections are made; `nil` when there can be only one.
+    private let configuration: BusConfiguration?
     /// The host ends a call that takes too long; the bus' own timeout is only the net below that.
     private static let timeoutMargin = Duration.seconds(2)
 
-    package init(_ bus: FunctionBus) {
+    package init(_ bus: FunctionBus, configuration: BusConfiguration? = nil) {
         self.bus = bus
+        self.configuration = configuration
+    }
+
+    package func withSeparateClient(_ body: @Sendable (any BusClient) async throws -> Void) async throws {
+        guard var configuration = self.configuration else { return try await body(self) }
+        configuration.clientIdentifier += "-\(UInt32.random(in: 0 ... .max))"
+        try await FunctionBus.withConnection(configuration) { bus in try await body(FunctionBusClient(bus)) }
     }
 
     package func call(_ call: OutgoingCall) async throws(CallFailure) -> HostedReply {
@@ -36,6 +45,9 @@ package struct FunctionBusClient: BusClient {
         if let timeout = call.timeout { options.timeout = timeout }
         options.context = call.context
         options.contentType = call.contentType
+        if !call.chain.links.isEmpty { options.userProperties.append((CallProperty.chain, call.chain.text)) }
+        if let hops = call.hops { options.userProperties.append((CallProperty.hops, "\(hops)")) }
+        if let attempts = call.attempts { options.userProperties.append((CallProperty.attemptsMax, "\(attempts)")) }
         return options
     }
 
@@ -43,7 +55,8 @@ package struct FunctionBusClient: BusClient {
         do throws(BusError) {
             try await self.bus.publish(
                 message.topic, Payload(message.payload), qos: message.qos, retain: message.retain,
-                contentType: message.contentType)
+                contentType: message.contentType,
+                userProperties: message.hops > 0 ? [(CallProperty.hops, "\(message.hops)")] : [])
         } catch {
             throw CallFailure(error)
         }
@@ -56,8 +69,9 @@ package struct FunctionBusClient: BusClient {
 
     private static func function(_ served: ServedFunction) throws(BusError) -> FunctionHandler {
         var options = ServeOptions()
-        options.concurrency = served.concurrency
-        options.timeout = served.timeout + Self.timeoutMargin
+        options.concurrency = served.concurrency + served.waiting
+        // A call that waits in the host does so for one other call at most.
+        options.timeout = served.timeout * (served.waiting > 0 ? 2 : 1) + Self.timeoutMargin
         options.description = served.description ?? ""
         options.isOnDemand = served.isOnDemand
         let handler = served.handler
@@ -77,7 +91,9 @@ package struct FunctionBusClient: BusClient {
     ) async throws {
         try await self.bus.subscribe(filters, onReady: onReady) { messages in
             for await message in messages {
-                await onMessage(IncomingMessage(topic: message.topic, payload: message.payload.bytes))
+                let hops = message.userProperties.first { $0.name == CallProperty.hops }.flatMap { Int($0.value) }
+                await onMessage(
+                    IncomingMessage(topic: message.topic, payload: message.payload.bytes, hops: max(0, hops ?? 0)))
             }
         }
     }
@@ -93,9 +109,12 @@ extension HostedCall {
         self.attempt = request.attempt
         self.hops = request.hops
         self.task = request.task
-        let trace = request.userProperties.first { $0.name == "traceparent" }?.value
+        let chain = request.userProperties.first { $0.name == CallProperty.chain }?.value
+        self.chain = chain.map(CallChain.init(text:)) ?? CallChain()
+        let trace = request.userProperties.first { $0.name == CallProperty.traceParent }?.value
         self.trace = trace.map { parent in
-            TraceContext(parent: parent, state: request.userProperties.first { $0.name == "tracestate" }?.value)
+            TraceContext(
+                parent: parent, state: request.userProperties.first { $0.name == CallProperty.traceState }?.value)
         }
     }
 }

@@ -5,6 +5,8 @@ import Synchronization
 final class FunctionLog: Sendable {
     private struct State {
         var throttle = LogThrottle()
+        /// Apart from the function's own lines, so that those cannot drown the host's.
+        var notices = LogThrottle()
         var tail: [Int: [String]] = [:]
     }
 
@@ -15,9 +17,9 @@ final class FunctionLog: Sendable {
     private let state = Mutex(State())
     private let origin = ContinuousClock.now
 
-    init(_ function: FunctionAddress, _ logger: Logger) {
+    init(_ title: String, _ logger: Logger) {
         var logger = logger
-        logger[metadataKey: "function"] = "\(function)"
+        logger[metadataKey: "function"] = "\(title)"
         self.logger = logger
     }
 
@@ -34,6 +36,13 @@ final class FunctionLog: Sendable {
         var metadata: Logger.Metadata = ["worker": "\(worker)"]
         if let call { metadata["call"] = "\(call)" }
         self.logger.log(level: level, "\(text)", metadata: metadata)
+    }
+
+    /// What the host itself has to say about the function's workers.
+    func tell(_ text: String, call: String? = nil) {
+        let now = ContinuousClock.now - self.origin
+        guard case .pass = self.state.withLock({ $0.notices.admit(now: now) }) else { return }
+        self.logger.warning("\(text)", metadata: call.map { ["call": "\($0)"] } ?? [:])
     }
 
     /// The last lines of a worker; forgets them.

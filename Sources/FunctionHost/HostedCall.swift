@@ -13,6 +13,8 @@ package struct HostedCall: Sendable {
     package var callerIdentifier: String?
     package var attempt = 1
     package var hops = 0
+    /// The calls that wait for this one.
+    package var chain = CallChain()
     /// The task of an async call: the handler's idempotency key.
     package var task: String?
     package var trace: TraceContext?

@@ -1,11 +1,11 @@
 /// A function that the host can run, whatever its runtime.
-protocol HostedFunction: Sendable {
+protocol HostedFunction: AnyObject, Sendable {
     var manifest: FunctionManifest { get }
 
-    /// Calls that may run at a time.
-    var concurrency: Int { get }
-
     func call(_ request: HostedCall) async throws(CallFailure) -> HostedReply
+
+    /// Shows that the function can be loaded, and leaves it ready for its first call.
+    func prepare() async throws(CallFailure)
 
     /// Keeps what the function needs alive until the task is cancelled; nothing of it is left after the return.
     func run() async

@@ -1,3 +1,5 @@
+import Glibc
+
 /// Keeps one chatty worker from filling the log: a bucket of lines that refills by the second.
 ///
 /// Nothing ever waits here: what does not fit is dropped and counted, and the count is told with the next line
@@ -41,21 +43,38 @@ struct LineSplitter: Sendable {
     /// True while the rest of an overlong line is passed over.
     private var isSkipping = false
 
-    mutating func append(_ bytes: some Sequence<UInt8>) -> [String] {
+    mutating func append(_ bytes: [UInt8]) -> [String] {
+        unsafe bytes.withUnsafeBytes { unsafe self.append($0) }
+    }
+
+    /// Line by line rather than byte by byte: a worker may print a gigabyte of which hardly a line is wanted.
+    mutating func append(_ bytes: UnsafeRawBufferPointer) -> [String] {
         var lines: [String] = []
-        for byte in bytes {
-            if byte == 0x0A {
-                if !self.isSkipping { lines.append(self.take()) }
-                self.isSkipping = false
-            } else if !self.isSkipping {
-                self.partial.append(byte)
-                if self.partial.count == LogThrottle.lineBytesMax {
-                    lines.append(self.take() + " …")
-                    self.isSkipping = true
-                }
-            }
+        var rest = unsafe bytes[...]
+        while unsafe !rest.isEmpty {
+            let end = unsafe Self.endOfLine(rest)
+            if !self.isSkipping { unsafe self.take(rest[..<(end ?? rest.endIndex)], into: &lines) }
+            guard let end else { break }
+            if !self.isSkipping { lines.append(self.take()) }
+            self.isSkipping = false
+            unsafe rest = unsafe rest[(end + 1)...]
         }
         return lines
+    }
+
+    private static func endOfLine(_ bytes: Slice<UnsafeRawBufferPointer>) -> Int? {
+        let part = unsafe UnsafeRawBufferPointer(rebasing: bytes)
+        guard let start = part.baseAddress else { return nil }
+        guard let found = unsafe memchr(start, 0x0A, part.count) else { return nil }
+        return unsafe bytes.startIndex + (UnsafeRawPointer(found) - start)
+    }
+
+    private mutating func take(_ bytes: Slice<UnsafeRawBufferPointer>, into lines: inout [String]) {
+        let room = LogThrottle.lineBytesMax - self.partial.count
+        unsafe self.partial.append(contentsOf: bytes.prefix(room))
+        guard unsafe bytes.count >= room else { return }
+        lines.append(self.take() + " …")
+        self.isSkipping = true
     }
 
     /// What is left at the end of the stream.

@@ -47,20 +47,36 @@ package struct PythonRuntime: Sendable, Equatable {
     func launch(_ manifest: FunctionManifest) -> WorkerLaunch {
         var environment = WorkerLaunch.environment(for: manifest)
         environment["PYTHONUTF8"] = "1"
-        if let home = environment["HOME"] {
-            // Byte code is cached away from the function's files: those may be read-only, or under version control.
-            let cache = environment["XDG_CACHE_HOME"] ?? "\(home)/.cache"
-            environment["PYTHONPYCACHEPREFIX"] = environment["PYTHONPYCACHEPREFIX"] ?? "\(cache)/fcbus/python"
-        } else {
-            environment["PYTHONDONTWRITEBYTECODE"] = "1"
+        if environment["PYTHONPYCACHEPREFIX"] == nil {
+            if manifest.user == nil, let folder = Self.cacheFolder(environment) {
+                // Away from the function's files: those may be read-only, or under version control.
+                environment["PYTHONPYCACHEPREFIX"] = folder
+            } else {
+                environment["PYTHONDONTWRITEBYTECODE"] = "1"
+            }
         }
+        let limits = WorkerLaunch.ProcessLimits(manifest)
         let arguments = [
             "\(self.folder)/\(Self.bootstrap)", manifest.handler.first ?? "", "\(manifest.concurrency)",
-            "\(manifest.memoryBytes)",
+            "\(limits.memoryBytes)", "\(limits.files)", "\(limits.cpuSeconds ?? 0)",
         ]
         return WorkerLaunch(
-            executable: self.interpreter, arguments: arguments, environment: environment, folder: manifest.folder,
-            memoryBytes: nil)
+            executable: self.interpreter, arguments: arguments, environment: environment, limits: nil)
+    }
+}
+
+extension PythonRuntime {
+    /// Where byte code is kept; `nil` where nothing can be: with a folder that is not writable Python would compile
+    /// its own library anew with every start.
+    private static func cacheFolder(_ environment: [String: String]) -> String? {
+        guard let home = environment["HOME"] else { return nil }
+        let folder = "\(environment["XDG_CACHE_HOME"] ?? "\(home)/.cache")/fcbus/python"
+        do {
+            try FileManager.default.createDirectory(atPath: folder, withIntermediateDirectories: true)
+        } catch {
+            return nil
+        }
+        return FileManager.default.isWritableFile(atPath: folder) ? folder : nil
     }
 }
 

@@ -17,6 +17,16 @@ enum TriggerEvent {
         var time: String
     }
 
+    private struct Start: Encodable {
+        var start = true
+        var time: String
+    }
+
+    /// `{"start": true, "time": …}` with the second in ISO 8601 and UTC.
+    static func start(at date: Date) -> [UInt8] {
+        self.json(Start(time: date.formatted(.iso8601)))
+    }
+
     /// `{"topic": …, "payload": …}` with the payload as text, as the original platform's router sends it.
     /// Bytes that are not UTF-8 travel as base64 and are marked by `"encoding": "base64"`.
     static func message(_ message: IncomingMessage, raw: Bool) -> [UInt8] {

@@ -17,15 +17,17 @@ enum TriggerFilter {
         return nil
     }
 
-    /// Whether a topic name matches the filter; names that begin with `$` match no leading wildcard [MQTT-4.7.2-1].
-    static func matches(_ filter: String, _ topic: String) -> Bool {
-        let filterLevels = filter.split(separator: "/", omittingEmptySubsequences: false)
-        let topicLevels = topic.split(separator: "/", omittingEmptySubsequences: false)
-        if topic.hasPrefix("$"), filterLevels.first == "+" || filterLevels.first == "#" { return false }
-        for (index, level) in filterLevels.enumerated() {
-            if level == "#" { return true }
-            guard index < topicLevels.count, level == "+" || level == topicLevels[index] else { return false }
+    /// Whether some topic matches both filters.
+    static func overlap(_ left: String, _ right: String) -> Bool {
+        let left = left.split(separator: "/", omittingEmptySubsequences: false)
+        let right = right.split(separator: "/", omittingEmptySubsequences: false)
+        for (leftLevel, rightLevel) in zip(left, right) {
+            if leftLevel == "#" || rightLevel == "#" { return true }
+            guard leftLevel == rightLevel || leftLevel == "+" || rightLevel == "+" else { return false }
         }
-        return filterLevels.count == topicLevels.count
+        if left.count == right.count { return true }
+        // "a/#" matches "a" as well [MQTT-4.7.1-2].
+        let longer = left.count > right.count ? left : right
+        return longer.count == min(left.count, right.count) + 1 && longer.last == "#"
     }
 }

@@ -1,151 +1,176 @@
+// The whole of Foundation: time zones by name are not in its essentials.
+import Foundation
 import Logging
-import Synchronization
 
-#if canImport(FoundationEssentials)
-    import FoundationEssentials
-#else
-    import Foundation
-#endif
-
-/// Sets functions off by messages and by the clock.
+/// Sets one function off by messages, by the clock and by the start.
 struct TriggerRunner: Sendable {
+    /// Hand-overs to the bus at a time, for each filter: batches of messages, sent side by side.
+    private static let sendersMax = 4
+    private static let batchMax = 16
+    /// How long messages that wait may hold up the end of the host.
+    private static let flushMax = Duration.seconds(5)
+
     private struct TopicTrigger: Sendable {
         var filter: String
         var raw: Bool
-        var function: any HostedFunction
+        var trigger: FunctionTrigger
     }
 
-    private struct ScheduleTrigger: Sendable {
-        var schedule: CronSchedule
-        var function: any HostedFunction
+    private struct Schedule: Sendable {
+        var cron: CronSchedule
+        var calendar: Calendar
+        var trigger: FunctionTrigger
     }
 
+    private let function: FunctionAddress
     private let client: any BusClient
-    private let logger: Logger
-    private let topics: [TopicTrigger]
-    private let schedules: [ScheduleTrigger]
-    private let journal = TriggerJournal()
+    private let lanes: FilterLanes
+    private let sender: TriggerSender
+    private var topics: [TopicTrigger] = []
+    private var schedules: [Schedule] = []
+    private var starts: [FunctionTrigger] = []
 
-    init(_ functions: [any HostedFunction], client: any BusClient, logger: Logger) {
-        self.client = client
-        self.logger = logger
-        var topics: [TopicTrigger] = []
-        var schedules: [ScheduleTrigger] = []
-        for function in functions {
-            for trigger in function.manifest.triggers {
-                switch trigger {
-                case .topic(let filter, let raw):
-                    topics.append(TopicTrigger(filter: filter, raw: raw, function: function))
-                case .schedule(let schedule):
-                    schedules.append(ScheduleTrigger(schedule: schedule, function: function))
-                }
+    init(
+        _ function: FunctionAddress, _ triggers: [FunctionTrigger], lanes: FilterLanes, in host: HostSurroundings
+    ) {
+        self.function = function
+        self.client = host.client
+        self.lanes = lanes
+        self.sender = TriggerSender(function, client: host.client, logger: host.logger)
+        for trigger in triggers {
+            switch trigger.source {
+            case .topic(let filter, let raw):
+                self.topics.append(TopicTrigger(filter: filter, raw: raw, trigger: trigger))
+            case .schedule(let cron, let zone):
+                var calendar = Calendar(identifier: .gregorian)
+                calendar.timeZone = zone.flatMap(TimeZone.init(identifier:)) ?? .current
+                self.schedules.append(Schedule(cron: cron, calendar: calendar, trigger: trigger))
+            case .start: self.starts.append(trigger)
             }
         }
-        self.topics = topics
-        self.schedules = schedules
     }
 
-    /// Runs until the task is cancelled; invocations under way are finished first.
-    /// - Parameter onReady: Called once, when messages and minutes are being watched.
-    func run(onReady: @escaping @Sendable () -> Void) async throws {
-        guard !self.topics.isEmpty else {
-            onReady()
-            return await self.runSchedules()
-        }
+    /// Runs until the task is cancelled; messages that were taken are handed on first.
+    /// - Parameters:
+    ///   - isStart: Whether triggers at the start are due.
+    ///   - onReady: Called once, when messages and minutes are being watched.
+    func run(isStart: Bool, onReady: @escaping @Sendable () -> Void) async throws {
+        let ready = Countdown(from: self.topics.count + 1, then: onReady)
         try await withThrowingTaskGroup { group in
-            group.addTask { try await self.runTopics(onReady: onReady) }
-            group.addTask { await self.runSchedules() }
+            for topic in self.topics {
+                group.addTask { try await self.run(topic, onReady: { ready.count() }) }
+            }
+            group.addTask {
+                ready.count()
+                if isStart { await self.start() }
+                await self.runSchedules()
+            }
+            // Each ends only by cancellation or by a failure; in both cases the others have to end too.
+            defer { group.cancelAll() }
             try await group.next()
-            group.cancelAll()
         }
     }
 
-    private func runTopics(onReady: @escaping @Sendable () -> Void) async throws {
-        // Invocations live in tasks of their own: a slow function must not hold up the messages of the others.
-        let invocations = TriggerInvocations()
-        let filters = Set(self.topics.map(\.filter)).sorted()
-        try await invocations.run {
-            try await self.client.subscribe(filters, onReady: onReady) { message in
-                for trigger in self.topics where TriggerFilter.matches(trigger.filter, message.topic) {
-                    let event = TriggerEvent.message(message, raw: trigger.raw)
-                    invocations.start { await self.invoke(trigger.function, event, cause: "topic \(message.topic)") }
-                }
+    // MARK: Messages
+
+    private func run(_ topic: TopicTrigger, onReady: @escaping @Sendable () -> Void) async throws {
+        let feed = TriggerFeed(limit: topic.trigger.queueMax, overflow: topic.trigger.overflow)
+        // Not child tasks: what was taken from the bus is handed on after the cancellation as well.
+        let senders = (0..<Self.sendersMax).map { _ in Task { await self.send(from: feed, topic) } }
+        let outcome: Result<Void, any Error>
+        do {
+            try await self.subscribe(topic, feed, onReady: onReady)
+            outcome = .success(())
+        } catch {
+            outcome = .failure(error)
+        }
+        feed.finish()
+        await self.flush(feed, senders)
+        let shed = feed.counts.shed
+        if shed > 0 { self.sender.tell("lost \(shed) messages of \(topic.filter) in all") }
+        try outcome.get()
+    }
+
+    private func subscribe(
+        _ topic: TopicTrigger, _ feed: TriggerFeed, onReady: @escaping @Sendable () -> Void
+    ) async throws {
+        // Hosts that run the same function share its messages: each sets the function off once.
+        let shared = "$share/fc-trigger-\(self.function.service)-\(self.function.function)/\(topic.filter)"
+        let hasWildcardAtFirst = topic.filter.hasPrefix("#") || topic.filter.hasPrefix("+")
+        let onMessage: @Sendable (IncomingMessage) async -> Void = { message in
+            // Calls are messages too; a function that is set off by "#" means none of them, least of all its own.
+            if hasWildcardAtFirst, message.topic.hasPrefix(CallProperty.topicPrefix) { return }
+            guard let shed = feed.offer(message) else { return }
+            self.sender.tell(
+                "lost \(shed) messages of \(topic.filter) so far: \(topic.trigger.queueMax) wait already "
+                    + "(overflow: \(topic.trigger.overflow.rawValue))")
+        }
+        guard self.lanes.claim(topic.filter) else {
+            return try await self.client.withSeparateClient { client in
+                try await client.subscribe([shared], onReady: onReady, onMessage: onMessage)
             }
         }
+        defer { self.lanes.release(topic.filter) }
+        try await self.client.subscribe([shared], onReady: onReady, onMessage: onMessage)
     }
 
-    private func runSchedules() async {
-        guard !self.schedules.isEmpty else { return await Self.sleepUntilCancelled() }
-        let calendar = Calendar.current
-        var watch = MinuteWatch(now: Date().timeIntervalSince1970)
-        await withDiscardingTaskGroup { group in
-            while !Task.isCancelled {
-                let pause = MinuteWatch.untilNextMinute(Date().timeIntervalSince1970)
-                guard (try? await Task.sleep(for: pause)) != nil else { return }
-                for minute in watch.advance(to: Date().timeIntervalSince1970) {
-                    let civil = MinuteWatch.civil(minute, calendar)
-                    for trigger in self.schedules where trigger.schedule.matches(civil) {
-                        let event = TriggerEvent.tick(trigger.schedule, at: Date(timeIntervalSince1970: minute))
-                        let cause = "schedule \(trigger.schedule)"
-                        group.addTask { await self.invoke(trigger.function, event, cause: cause) }
+    private func send(from feed: TriggerFeed, _ topic: TopicTrigger) async {
+        while true {
+            let messages = await feed.next(max: Self.batchMax)
+            guard !messages.isEmpty else { return }
+            await withDiscardingTaskGroup { group in
+                for message in messages {
+                    group.addTask {
+                        await self.sender.send(
+                            TriggerEvent.message(message, raw: topic.raw), topic.trigger, hops: message.hops,
+                            cause: "topic \(message.topic)")
                     }
                 }
             }
         }
     }
 
-    /// Runs one invocation to its end, which the function's own limits bring about, also while the host is ending.
-    private func invoke(_ function: any HostedFunction, _ event: [UInt8], cause: String) async {
-        let request = HostedCall(payload: event, requestIdentifier: "trigger-\(self.journal.next())")
-        // A task of its own: the cancellation that ends the host must not abandon what already runs.
-        let outcome = await Task { () async throws(CallFailure) in try await function.call(request) }.result
-        guard case .failure(let failure) = outcome, case .pass(let dropped) = self.journal.admit() else { return }
-        let before = dropped > 0 ? " (\(dropped) more such lines were dropped before)" : ""
-        self.logger.warning("\(function.manifest.address), set off by \(cause), failed: \(failure)\(before)")
+    private func flush(_ feed: TriggerFeed, _ senders: [Task<Void, Never>]) async {
+        let limit = Task {
+            // Cancelled when everything was handed on in time.
+            guard (try? await Task.sleep(for: Self.flushMax)) != nil else { return }
+            _ = feed.abandon()
+            for sender in senders { sender.cancel() }
+        }
+        for sender in senders { await sender.value }
+        limit.cancel()
+    }
+
+    // MARK: Clock and start
+
+    private func start() async {
+        for trigger in self.starts {
+            await self.sender.send(TriggerEvent.start(at: Date()), trigger, cause: "the start")
+        }
+    }
+
+    private func runSchedules() async {
+        guard !self.schedules.isEmpty else { return await Self.sleepUntilCancelled() }
+        var watch = MinuteWatch(now: Date().timeIntervalSince1970)
+        await withDiscardingTaskGroup { group in
+            while !Task.isCancelled {
+                let pause = MinuteWatch.untilNextMinute(Date().timeIntervalSince1970)
+                guard (try? await Task.sleep(for: pause)) != nil else { return }
+                for minute in watch.advance(to: Date().timeIntervalSince1970) {
+                    for schedule in self.schedules {
+                        guard schedule.cron.matches(MinuteWatch.civil(minute, schedule.calendar)) else { continue }
+                        let event = TriggerEvent.tick(schedule.cron, at: Date(timeIntervalSince1970: minute))
+                        group.addTask {
+                            await self.sender.send(event, schedule.trigger, cause: "schedule \(schedule.cron)")
+                        }
+                    }
+                }
+            }
+        }
     }
 
     private static func sleepUntilCancelled() async {
         // Ends by cancellation only: its error is the way out.
         while (try? await Task.sleep(for: .seconds(3_600))) != nil {}
-    }
-}
-
-/// Numbers invocations, which have no caller's identifier, and bounds the lines about failed ones.
-private final class TriggerJournal: Sendable {
-    private let last = Atomic<Int>(0)
-    private let throttle = Mutex(LogThrottle())
-    private let origin = ContinuousClock.now
-
-    func next() -> Int { self.last.add(1, ordering: .relaxed).newValue }
-
-    func admit() -> LogThrottle.Verdict {
-        let now = ContinuousClock.now - self.origin
-        return self.throttle.withLock { $0.admit(now: now) }
-    }
-}
-
-/// The invocations that messages started, as children of one task group.
-///
-/// How many may be open follows from the functions themselves: beyond workers and queue their pool refuses at once.
-private final class TriggerInvocations: Sendable {
-    private let work: AsyncStream<@Sendable () async -> Void>
-    private let sender: AsyncStream<@Sendable () async -> Void>.Continuation
-
-    init() {
-        (self.work, self.sender) = AsyncStream.makeStream()
-    }
-
-    func start(_ invocation: @escaping @Sendable () async -> Void) {
-        self.sender.yield(invocation)
-    }
-
-    func run(_ source: @escaping @Sendable () async throws -> Void) async throws {
-        try await withThrowingDiscardingTaskGroup { group in
-            group.addTask {
-                defer { self.sender.finish() }
-                try await source()
-            }
-            for await invocation in self.work { group.addTask { await invocation() } }
-        }
     }
 }

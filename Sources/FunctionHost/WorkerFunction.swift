@@ -6,7 +6,7 @@ import Synchronization
 /// The machine is `WorkerPool`; this is its driver: it feeds in what happens, under one lock and with the time, and
 /// carries out the effects in their order. All processes and timers are children of `run`.
 final class WorkerFunction: HostedFunction {
-    private struct State {
+    struct State {
         var pool: WorkerPool
         var mailboxes: [UInt64: CallMailbox] = [:]
         var requests: [UInt64: HostedCall] = [:]
@@ -16,39 +16,51 @@ final class WorkerFunction: HostedFunction {
         var openBackgroundOperations = 0
         /// Woken when the last worker has gone.
         var drained: [CheckedContinuation<Void, Never>] = []
+        /// Woken when a worker is ready, or none can be.
+        var warming: [CheckedContinuation<CallFailure?, Never>] = []
     }
 
-    private enum Order: Sendable {
+    enum Order: Sendable {
         case start(worker: Int, WorkerLink)
         case wake(WorkerPool.Moment)
         /// Something that no call asked for: top-level code or a thread of the function.
         case perform(WorkerOperation, worker: Int)
+        /// The host has room for a worker again.
+        case useRoom
+        /// Another function needs the place of an idle worker.
+        case evict
     }
 
     /// Bus operations of background code that may be open at a time.
-    private static let backgroundOperationsMax = 64
+    static let backgroundOperationsMax = 64
 
     let manifest: FunctionManifest
     private let launch: WorkerLaunch
     private let operations: BusOperations
-    private let log: FunctionLog
-    private let state: Mutex<State>
+    let log: FunctionLog
+    private let registry: ProcessRegistry
+    private let budget: WorkerBudget
+    private let member: Int
+    let state: Mutex<State>
     private let orders: AsyncStream<Order>
-    private let order: AsyncStream<Order>.Continuation
+    let order: AsyncStream<Order>.Continuation
     private let origin = ContinuousClock.now
 
-    init(_ manifest: FunctionManifest, _ launch: WorkerLaunch, client: any BusClient, log: FunctionLog) {
+    init(_ manifest: FunctionManifest, _ launch: WorkerLaunch, log: FunctionLog, in host: HostSurroundings) {
         self.manifest = manifest
         self.launch = launch
         self.log = log
-        self.operations = BusOperations(function: manifest.address, client: client, logger: log.logger)
+        self.registry = host.registry
+        self.budget = host.budget
+        self.operations = BusOperations(function: manifest.address, client: host.client, logger: log.logger)
         self.state = Mutex(State(pool: WorkerPool(manifest.address, WorkerPool.Limits(manifest))))
-        (self.orders, self.order) = AsyncStream.makeStream(of: Order.self)
+        let (orders, order) = AsyncStream.makeStream(of: Order.self)
+        (self.orders, self.order) = (orders, order)
+        self.member = host.budget.join(
+            WorkerBudget.Member(onRoom: { order.yield(.useRoom) }, onEvict: { order.yield(.evict) }))
     }
 
-    var concurrency: Int { self.manifest.workers.max * self.manifest.concurrency }
-
-    private var now: WorkerPool.Moment { ContinuousClock.now - self.origin }
+    var now: WorkerPool.Moment { ContinuousClock.now - self.origin }
 
     // MARK: Life
 
@@ -61,10 +73,41 @@ final class WorkerFunction: HostedFunction {
                 case .wake(let moment): group.addTask { await self.wake(at: moment) }
                 case .perform(let operation, let worker):
                     group.addTask { await self.performInBackground(operation, worker: worker) }
+                case .useRoom:
+                    self.feed { $0.pool.roomFreed(now: $1) }
+                    self.budget.endTurn(self.member)
+                case .evict: self.evict()
                 }
             }
             group.cancelAll()
         }
+        self.budget.leave(self.member)
+    }
+
+    private func evict() {
+        let isLeaving = self.state.withLock { state in
+            let effects = state.pool.evict(now: self.now)
+            self.carryOut(effects, in: &state)
+            return !effects.isEmpty
+        }
+        if !isLeaving { self.budget.keptWorker() }
+    }
+
+    func prepare() async throws(CallFailure) {
+        // Its top-level code may never end: that it was started is all that can be waited for.
+        if self.manifest.run == .continuous { return }
+        let failure = await withTaskCancellationHandler {
+            await withCheckedContinuation { continuation in
+                self.feed { state, now in
+                    state.warming.append(continuation)
+                    return state.pool.warm(now: now)
+                }
+            }
+        } onCancel: {
+            // The host ends: what has not come up by now is not needed.
+            self.state.withLock { Self.endWarming(&$0, .draining(self.manifest.address)) }
+        }
+        if let failure { throw failure }
     }
 
     func drain(within limit: Duration) async {
@@ -79,6 +122,8 @@ final class WorkerFunction: HostedFunction {
             await group.next()
             group.cancelAll()
         }
+        // Whatever is left now is ended with `run`.
+        self.order.finish()
     }
 
     private func allWorkersGone() async {
@@ -101,11 +146,14 @@ final class WorkerFunction: HostedFunction {
 
     private func run(_ worker: Int, _ link: WorkerLink) async {
         let process = WorkerProcess(
-            launch: self.launch, link: link,
+            manifest: self.manifest, launch: self.launch, link: link,
             onFrame: { self.received($0, from: worker) },
             onLine: { self.line($0, from: worker) })
         let end = await process.run()
-        let reason = Self.reason(end, tail: self.log.takeTail(of: worker))
+        let tail = self.log.takeTail(of: worker)
+        let reason = link.killReason ?? Self.reason(end, tail: tail)
+        if let reason = link.killReason { self.log.tell("worker \(worker) was ended: \(reason)") }
+        self.budget.release()
         let isDone = self.state.withLock { state in
             self.carryOut(state.pool.exited(worker, reason, now: self.now), in: &state)
             state.links[worker] = nil
@@ -135,7 +183,10 @@ final class WorkerFunction: HostedFunction {
             state.requests[call] = request
             let now = self.now
             let deadline = request.remaining.map { now + $0 }
-            self.carryOut(state.pool.admit(call, deadline: deadline, now: now), in: &state)
+            let lineage = WorkerPool.Lineage(
+                identity: request.requestIdentifier, ancestors: Set(request.chain.links.map(\.call)))
+            let effects = state.pool.admit(call, deadline: deadline, lineage: lineage, now: now)
+            self.carryOut(effects, in: &state)
             return call
         }
         let outcome = await withTaskCancellationHandler {
@@ -160,7 +211,7 @@ final class WorkerFunction: HostedFunction {
                     let limit = request.remaining ?? self.manifest.timeout
                     group.addTask {
                         let remaining = max(limit - (self.now - started), .zero)
-                        let frame = await self.operations.perform(operation, within: remaining)
+                        let frame = await self.operations.perform(operation, for: request, within: remaining)
                         self.send(frame, to: worker)
                     }
                 }
@@ -169,88 +220,29 @@ final class WorkerFunction: HostedFunction {
     }
 
     private func performInBackground(_ operation: WorkerOperation, worker: Int) async {
-        let frame = await self.operations.perform(operation, within: nil)
+        let frame = await self.operations.perform(operation, for: nil, within: nil)
         self.state.withLock { $0.openBackgroundOperations -= 1 }
         self.send(frame, to: worker)
     }
 
-    // MARK: What workers say
-
-    private func received(_ frame: WorkerFrame, from worker: Int) {
-        switch frame {
-        case .ready: self.feed { $0.pool.workerReady(worker, now: $1) }
-        case .loadFailure(let failure): self.loadFailed(failure, worker)
-        case .reply(let call, let reply): self.finished(call, worker, .success(reply))
-        case .failure(let call, let failure): self.finished(call, worker, .failure(failure))
-        case .operation(let operation): self.requested(operation, worker)
-        case .log(let entry):
-            let request = entry.call.flatMap { call in
-                self.state.withLock { $0.requests[call]?.requestIdentifier }
-            }
-            for text in entry.message.split(separator: "\n", omittingEmptySubsequences: false) {
-                self.log.line(
-                    String(text.prefix(LogThrottle.lineBytesMax)), level: FunctionLog.level(entry.level),
-                    worker: worker, call: request)
-            }
-        }
-    }
-
-    private func loadFailed(_ failure: CallFailure, _ worker: Int) {
-        let kind = failure.errorType.map { "\($0): " } ?? ""
-        self.log.logger.error("cannot be loaded: \(kind)\(failure.message)")
-        for line in failure.stackTrace { self.log.line(line, level: .error, worker: worker, call: nil) }
-        self.feed { $0.pool.loadFailed(worker, kind + failure.message, now: $1) }
-    }
-
-    private func finished(_ call: UInt64, _ worker: Int, _ outcome: Result<HostedReply, CallFailure>) {
-        self.state.withLock { state in
-            let (isAwaited, effects) = state.pool.finished(call, on: worker, now: self.now)
-            if isAwaited { Self.end(call, outcome, in: &state) }
-            self.carryOut(effects, in: &state)
-        }
-    }
-
-    private func requested(_ operation: WorkerOperation, _ worker: Int) {
-        let isAdmitted = self.state.withLock { state in
-            if let call = operation.call, let mailbox = state.mailboxes[call] {
-                mailbox.post(.operation(operation, worker: worker))
-                return true
-            }
-            guard state.openBackgroundOperations < Self.backgroundOperationsMax else { return false }
-            state.openBackgroundOperations += 1
-            self.order.yield(.perform(operation, worker: worker))
-            return true
-        }
-        guard !isAdmitted else { return }
-        let open = Self.backgroundOperationsMax
-        let message = "\(open) calls and messages of this function's background code are already open"
-        let failure = CallFailure(429, "OVERLOADED", executed: .none, message)
-        self.send(.failure(operation.identifier, failure), to: worker)
-    }
-
-    /// A line on stderr. It is told as the line of a call when there is only one that it can belong to.
-    private func line(_ text: String, from worker: Int) {
-        let request = self.state.withLock { state -> String? in
-            guard let index = state.pool.index(worker), state.pool.workers[index].calls.count == 1 else { return nil }
-            return state.requests[state.pool.workers[index].calls[0]]?.requestIdentifier
-        }
-        self.log.line(text, worker: worker, call: request)
-    }
-
     // MARK: Effects
 
-    private func feed(_ input: (inout State, WorkerPool.Moment) -> [WorkerPool.Effect]) {
+    func feed(_ input: (inout State, WorkerPool.Moment) -> [WorkerPool.Effect]) {
         self.state.withLock { state in
             let effects = input(&state, self.now)
             self.carryOut(effects, in: &state)
         }
     }
 
-    private func carryOut(_ effects: [WorkerPool.Effect], in state: inout State) {
+    func carryOut(_ effects: [WorkerPool.Effect], in state: inout State) {
         for effect in effects {
             switch effect {
             case .start(let worker):
-                let link = WorkerLink()
+                guard self.budget.take(self.member) else {
+                    state.pool.startRefused(worker)
+                    continue
+                }
+                let link = WorkerLink(self.manifest, self.registry)
                 state.links[worker] = link
                 self.order.yield(.start(worker: worker, link))
             case .dispatch(let call, let worker, let timeout):
@@ -259,13 +251,14 @@ final class WorkerFunction: HostedFunction {
                 }
                 self.transmit(.call(call, request, timeout: timeout), over: state.links[worker])
             case .cancel(let call, let worker): self.transmit(.cancel(call), over: state.links[worker])
-            case .fail(let call, let failure): Self.end(call, .failure(failure), in: &state)
+            case .fail(let call, let failure): self.fail(call, failure, in: &state)
             case .stop(let worker):
                 self.transmit(.shutdown, over: state.links[worker])
                 state.links[worker]?.finish()
             case .kill(let worker): state.links[worker]?.kill()
             }
         }
+        self.report(&state)
         guard let next = state.pool.nextWakeUp(now: self.now) else { return }
         // An earlier alarm is already set: it will look again, and stale alarms only tick once too often.
         if let armed = state.armed, armed <= next { return }
@@ -273,12 +266,40 @@ final class WorkerFunction: HostedFunction {
         self.order.yield(.wake(next))
     }
 
-    private static func end(_ call: UInt64, _ outcome: Result<HostedReply, CallFailure>, in state: inout State) {
+    /// Tells the host what this function has to give, and whoever waits for its first worker how that went.
+    private func report(_ state: inout State) {
+        self.budget.setIdle(self.member, since: state.pool.idleSince.map { self.origin + $0 })
+        guard !state.warming.isEmpty else { return }
+        let isReady = state.pool.hasReadyWorker
+        guard isReady || !state.pool.hasStartingWorker else { return }
+        // Without a worker and without a failure the host had no room for one: the first call will find out.
+        Self.endWarming(&state, isReady ? nil : state.pool.backoff.failure)
+    }
+
+    private static func endWarming(_ state: inout State, _ failure: CallFailure?) {
+        for continuation in state.warming { continuation.resume(returning: failure) }
+        state.warming.removeAll()
+    }
+
+    private func fail(_ call: UInt64, _ failure: CallFailure, in state: inout State) {
+        var failure = failure
+        let request = state.requests[call]
+        if failure.code == CallFailure.loopCode, let chain = request?.chain {
+            failure.message += " The way was \(chain.path) -> \(self.manifest.address)."
+        }
+        // What the caller did to itself needs no line; what happened to a worker does.
+        if failure.executed != .none || failure.code == CallFailure.loopCode, failure.status != 499 {
+            self.log.tell("\(failure)", call: request?.requestIdentifier)
+        }
+        Self.end(call, .failure(failure), in: &state)
+    }
+
+    static func end(_ call: UInt64, _ outcome: Result<HostedReply, CallFailure>, in state: inout State) {
         state.requests[call] = nil
         state.mailboxes.removeValue(forKey: call)?.post(.outcome(outcome))
     }
 
-    private func send(_ frame: HostFrame, to worker: Int) {
+    func send(_ frame: HostFrame, to worker: Int) {
         self.transmit(frame, over: self.state.withLock { $0.links[worker] })
     }
 
@@ -301,7 +322,8 @@ extension WorkerPool.Limits {
     init(_ manifest: FunctionManifest) {
         let capacity = manifest.workers.max * manifest.concurrency
         self.init(
-            workersMin: manifest.workers.min, workersMax: manifest.workers.max, concurrency: manifest.concurrency,
+            workersMin: manifest.workers.min, workersSpare: manifest.workers.spare, workersMax: manifest.workers.max,
+            concurrency: manifest.concurrency,
             waitingMax: max(64, 2 * capacity), timeout: manifest.timeout, idle: manifest.workers.idle,
             isContinuous: manifest.run == .continuous)
     }

@@ -12,11 +12,23 @@ struct WorkerLaunch: Sendable {
     var executable: String
     var arguments: [String]
     var environment: [String: String]
-    var folder: String
-    /// Limit that the start has to set; `nil` where the process does it by itself, or there is none.
-    var memoryBytes: Int?
-    /// Signal asked for before the kill when the host itself is torn down.
+    /// What the start has to set; `nil` where the process does it by itself, or there are no limits.
+    var limits: ProcessLimits?
+    /// Between the request to end and the kill, when a call is cancelled or the host is torn down.
     var grace = Duration.milliseconds(500)
+
+    /// What the system keeps one process within.
+    struct ProcessLimits: Sendable, Equatable {
+        var memoryBytes: Int
+        var files: Int
+        var cpuSeconds: Int?
+
+        init(_ manifest: FunctionManifest) {
+            self.memoryBytes = manifest.memoryBytes
+            self.files = manifest.limits.files
+            self.cpuSeconds = manifest.limits.cpu.map { ($0.milliseconds + 999) / 1_000 }
+        }
+    }
 
     /// Variables that a worker gets from the host's own environment. A list of what is let through, since the host's
     /// environment may hold the password of the broker.
@@ -33,43 +45,61 @@ struct WorkerLaunch: Sendable {
         environment["PATH"] = environment["PATH"] ?? "/usr/local/bin:/usr/bin:/bin"
         environment["FCBUS_SERVICE"] = manifest.address.service
         environment["FCBUS_FUNCTION"] = manifest.address.function
+        environment["FCBUS_VERSION"] = manifest.version?.description
+        environment["FCBUS_FOLDER"] = self.absolute(manifest.folder)
         // What functions of the original platform read.
         environment["FUNCTION_ID"] = "\(manifest.address)"
         environment.merge(manifest.environment) { _, manifests in manifests }
         return environment
     }
 
+    /// A worker in a directory of its own has no use for a path that is relative to the host's.
+    static func absolute(_ path: String) -> String {
+        path.hasPrefix("/") ? path : "\(FileManager.default.currentDirectoryPath)/\(path)"
+    }
+
     /// - Throws: `SubprocessError` when the executable is not there.
-    func configuration() async throws(SubprocessError) -> Configuration {
+    func configuration(_ place: WorkerPlace) async throws(SubprocessError) -> Configuration {
         var options = PlatformOptions()
         // A group of its own: a kill takes the children along, and the terminal's Ctrl-C stays with the host.
         options.processGroupID = 0
         options.teardownSequence = [
             .send(signal: .terminate, toProcessGroup: true, allowedDurationToNextStep: self.grace)
         ]
+        var values = self.environment
+        if place.isFresh { values["TMPDIR"] = place.folder }
+        if let account = place.account {
+            options.userID = account.user
+            options.groupID = account.group
+            options.supplementaryGroups = [account.group]
+            values["HOME"] = account.home
+        }
         var variables: [Environment.Key: String] = [:]
-        for (name, value) in self.environment { variables[Environment.Key(stringLiteral: name)] = value }
+        for (name, value) in values { variables[Environment.Key(stringLiteral: name)] = value }
         let environment = Environment.custom(variables)
         var executable: Executable =
             self.executable.contains("/") ? .path(FilePath(self.executable)) : .name(self.executable)
         var arguments = self.arguments
-        if let bytes = self.memoryBytes {
+        if let limits = self.limits {
             // Looked up here, since the shell could only complain about a missing file in its own words.
             let path = try await executable.resolveExecutablePath(in: environment)
-            arguments = ["-c", Self.limitedStart, "\(bytes / 1_024)", path.string] + arguments
+            let cpu = limits.cpuSeconds.map(String.init) ?? "unlimited"
+            arguments =
+                ["-c", Self.limitedStart, "\(limits.memoryBytes / 1_024)", "\(limits.files)", cpu, path.string]
+                + arguments
             executable = .path("/bin/sh")
         }
         return Configuration(
             executable: executable, arguments: Arguments(arguments), environment: environment,
-            workingDirectory: FilePath(self.folder), platformOptions: options)
+            workingDirectory: FilePath(place.folder), platformOptions: options)
     }
 
     /// Sets the limits and becomes the executable; Python workers set theirs themselves.
     ///
     /// The data segment counts what is allocated, where the address space would count reserved addresses too:
-    /// threads and allocators reserve gigabytes that they never touch. Processor time is not limited: workers live
-    /// long, and a call that spins meets its timeout.
-    private static let limitedStart = "ulimit -d \"$0\"; ulimit -c 0; ulimit -n 1024; exec \"$@\""
+    /// threads and allocators reserve gigabytes that they never touch.
+    private static let limitedStart =
+        "ulimit -d \"$0\"; ulimit -n \"$1\"; ulimit -S -t \"$2\"; ulimit -c 0; shift 2; exec \"$@\""
 }
 
 /// How a process ended.
@@ -85,10 +115,13 @@ enum ProcessEnd: Equatable, Sendable {
         }
     }
 
+    private static let cpuSignal = 24
+
     /// A sentence part for messages: `it exited with code 3`.
     var text: String {
         switch self {
         case .exited(let code): "it exited with code \(code)"
+        case .signalled(Self.cpuSignal): "it used up its processor time (`limits.cpu`)"
         case .signalled(let signal): "it was ended by signal \(signal)"
         case .notStarted(let reason): reason
         }

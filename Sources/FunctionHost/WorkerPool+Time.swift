@@ -18,8 +18,8 @@ extension WorkerPool {
                 self.running[call]?.isAnswered = true
                 self.condemn(entry.worker)
             } else if !entry.isAnswered, let deadline = entry.deadline, deadline <= now {
-                // The caller is gone, but the function is within its own limits: its worker stays.
-                self.running[call]?.isAnswered = true
+                // The caller is gone, but the function is within its own limits: its worker has a grace.
+                self.abandon(call, now)
                 effects.append(.fail(call: call, .deadline(self.function, executed: .maybe)))
                 effects.append(.cancel(call: call, worker: entry.worker))
             }

@@ -9,6 +9,10 @@
 /// | ready    | idle for `idle`, more than `min`    | stopping: asked to leave, killed after the grace |
 /// | any      | exit                                | gone; its calls end as lost                      |
 ///
+/// A start may be refused because the host as a whole has enough workers; then calls wait until there is room.
+/// A call whose caller gave up has a short grace in the handler; a worker that ignores it is condemned like one that
+/// exceeds the timeout.
+///
 /// Invariants: a worker holds at most `concurrency` calls; a call is waiting, or on one worker, or unknown; at most
 /// `workersMax` workers live at a time, the ones that are leaving included.
 struct WorkerPool: Sendable {
@@ -17,6 +21,8 @@ struct WorkerPool: Sendable {
 
     struct Limits: Sendable {
         var workersMin: Int
+        /// Workers that are kept ready without any call, beyond those that are busy.
+        var workersSpare = 0
         var workersMax: Int
         var concurrency: Int
         /// Calls that may wait for a worker.
@@ -28,6 +34,8 @@ struct WorkerPool: Sendable {
         var start = Duration.seconds(30)
         /// From the request to leave until the kill.
         var grace = Duration.seconds(2)
+        /// What a handler has left once nobody waits for it.
+        var cancelGrace = Duration.seconds(2)
         /// Functions that run all the time may still be loading for ever: their top-level code is their work.
         var isContinuous: Bool
     }
@@ -61,17 +69,26 @@ struct WorkerPool: Sendable {
         var hasAnswered = false
     }
 
+    /// Who a call is, and the calls that wait for it: what finds calls that wait for themselves.
+    struct Lineage: Sendable {
+        /// Empty when the call cannot be told from others.
+        var identity = ""
+        var ancestors: Set<String> = []
+    }
+
     struct Waiting: Sendable {
         let call: UInt64
         /// The caller's deadline, if it has one.
         let deadline: Moment?
+        let lineage: Lineage
     }
 
     struct Running: Sendable {
         let worker: Int
-        /// When the function's own timeout ends.
-        let limit: Moment
+        /// When the function's own timeout ends, or the grace of a handler that nobody waits for.
+        var limit: Moment
         let deadline: Moment?
+        let identity: String
         /// True once the caller has its answer: the slot stays taken until the handler is done.
         var isAnswered = false
     }
@@ -83,7 +100,9 @@ struct WorkerPool: Sendable {
     var running: [UInt64: Running] = [:]
     var backoff = RestartBackoff()
     var isDraining = false
-    private var nextWorker = 1
+    /// The host has enough workers for now.
+    private(set) var isStartBlocked = false
+    var nextWorker = 1
 
     init(_ function: FunctionAddress, _ limits: Limits) {
         self.function = function
@@ -93,7 +112,9 @@ struct WorkerPool: Sendable {
     // MARK: Inputs
 
     /// A call came.
-    mutating func admit(_ call: UInt64, deadline: Moment?, now: Moment) -> [Effect] {
+    mutating func admit(
+        _ call: UInt64, deadline: Moment?, lineage: Lineage = Lineage(), now: Moment
+    ) -> [Effect] {
         if self.isDraining { return [.fail(call: call, .draining(self.function))] }
         guard self.waiting.count < self.limits.waitingMax else {
             return [.fail(call: call, .overloaded(self.function, waiting: self.waiting.count))]
@@ -104,8 +125,8 @@ struct WorkerPool: Sendable {
             told.retryAfter = self.backoff.notBefore - now
             return [.fail(call: call, told)]
         }
-        self.waiting.append(Waiting(call: call, deadline: deadline))
-        return self.settle(now)
+        self.waiting.append(Waiting(call: call, deadline: deadline, lineage: lineage))
+        return self.settle(now) + self.breakLoop()
     }
 
     /// A worker has loaded its function.
@@ -167,7 +188,7 @@ struct WorkerPool: Sendable {
             return [.fail(call: call, .cancelled(self.function, executed: .none))]
         }
         guard let entry = self.running[call], !entry.isAnswered else { return [] }
-        self.running[call]?.isAnswered = true
+        self.abandon(call, now)
         return [
             .fail(call: call, .cancelled(self.function, executed: .maybe)), .cancel(call: call, worker: entry.worker),
         ]
@@ -175,6 +196,31 @@ struct WorkerPool: Sendable {
 
     /// Starts the workers that are always kept.
     mutating func begin(now: Moment) -> [Effect] { self.settle(now) }
+
+    /// Brings up one worker at least, before any call.
+    mutating func warm(now: Moment) -> [Effect] {
+        guard !self.isDraining, !self.workers.contains(where: \.isUsable) else { return [] }
+        return [self.start(now)]
+    }
+
+    /// The start of a worker was refused: the host has enough of them.
+    mutating func startRefused(_ worker: Int) {
+        self.workers.removeAll { $0.identifier == worker }
+        self.isStartBlocked = true
+    }
+
+    /// There is room for another worker again.
+    mutating func roomFreed(now: Moment) -> [Effect] {
+        self.isStartBlocked = false
+        return self.settle(now)
+    }
+
+    /// Sends away the worker that has been idle longest, for another function that needs its place.
+    mutating func evict(now: Moment) -> [Effect] {
+        guard let worker = self.evictable, let index = self.index(worker) else { return [] }
+        self.workers[index].phase = .stopping(killAt: now + self.limits.grace)
+        return [.stop(worker: worker)]
+    }
 
     /// No more calls: every worker is asked to leave as soon as its calls are done.
     mutating func drain(now: Moment) -> [Effect] {
@@ -196,6 +242,19 @@ struct WorkerPool: Sendable {
 
     var isEmpty: Bool { self.workers.isEmpty }
 
+    var hasReadyWorker: Bool { self.workers.contains { $0.phase == .ready } }
+
+    var hasStartingWorker: Bool { self.workers.contains { if case .starting = $0.phase { true } else { false } } }
+
+    /// Since when the longest idle worker that need not be kept has been idle.
+    var idleSince: Moment? { self.evictable.flatMap { self.index($0) }.map { self.workers[$0].idleSince } }
+
+    private var evictable: Int? {
+        guard self.surplus > 0 else { return nil }
+        return self.workers.filter { $0.phase == .ready && $0.calls.isEmpty }
+            .min { $0.idleSince < $1.idleSince }?.identifier
+    }
+
     /// When `tick` is due next.
     func nextWakeUp(now: Moment) -> Moment? {
         var next: Moment?
@@ -209,7 +268,8 @@ struct WorkerPool: Sendable {
             if !entry.isAnswered { consider(entry.deadline) }
         }
         for worker in self.workers { consider(self.wakeUp(of: worker)) }
-        if self.backoff.notBefore > now, self.keptCount > self.workers.count || !self.waiting.isEmpty {
+        let isShort = self.keptCount > self.workers.count || self.spareCount > self.emptyCount
+        if self.backoff.notBefore > now, isShort || !self.waiting.isEmpty {
             consider(self.backoff.notBefore)
         }
         return next
@@ -225,68 +285,23 @@ struct WorkerPool: Sendable {
     }
 
     /// Workers to keep alive without any call.
-    private var keptCount: Int {
+    var keptCount: Int {
         if self.isDraining { return 0 }
         return max(self.limits.workersMin, self.limits.isContinuous ? 1 : 0)
     }
 
-    /// Usable workers above those to keep.
-    var surplus: Int { self.workers.count(where: \.isUsable) - self.keptCount }
+    /// Workers to keep ready beyond those that are busy.
+    var spareCount: Int { self.isDraining ? 0 : self.limits.workersSpare }
+
+    /// Workers that have no call, or are about to come.
+    var emptyCount: Int { self.workers.count { $0.isUsable && $0.calls.isEmpty } }
+
+    /// Workers that may go.
+    var surplus: Int {
+        min(self.workers.count(where: \.isUsable) - self.keptCount, self.emptyCount - self.spareCount)
+    }
 
     func index(_ worker: Int) -> Int? { self.workers.firstIndex { $0.identifier == worker } }
-
-    // MARK: Decisions
-
-    private mutating func startFailed(_ failure: CallFailure, _ now: Moment) -> [Effect] {
-        self.backoff.failed(failure, now: now)
-        // Another worker may still come up or free a slot; only when none is left do the callers hear of it.
-        guard !self.workers.contains(where: \.isUsable) else { return [] }
-        defer { self.waiting.removeAll() }
-        return self.waiting.map { .fail(call: $0.call, failure) }
-    }
-
-    /// Brings calls to free slots, starts what is missing and sends away what is idle.
-    private mutating func settle(_ now: Moment) -> [Effect] {
-        var effects: [Effect] = []
-        while let entry = self.waiting.first, let index = self.freeWorker() {
-            self.waiting.removeFirst()
-            effects.append(self.dispatch(entry, to: index, now))
-        }
-        let coming = self.workers.count { if case .starting = $0.phase { true } else { false } }
-        let needed = (self.waiting.count + self.limits.concurrency - 1) / self.limits.concurrency - coming
-        let missing = max(needed, self.keptCount - self.workers.count(where: \.isUsable))
-        if missing > 0, self.backoff.notBefore <= now {
-            for _ in 0..<min(missing, self.limits.workersMax - self.workers.count) {
-                effects.append(self.start(now))
-            }
-        }
-        if self.isDraining { effects += self.stopIdle(now) { _ in true } }
-        return effects
-    }
-
-    private mutating func start(_ now: Moment) -> Effect {
-        let worker = self.nextWorker
-        self.nextWorker += 1
-        self.workers.append(
-            Worker(identifier: worker, phase: .starting(until: now + self.limits.start), since: now, idleSince: now))
-        return .start(worker: worker)
-    }
-
-    private mutating func dispatch(_ entry: Waiting, to index: Int, _ now: Moment) -> Effect {
-        let worker = self.workers[index].identifier
-        self.workers[index].calls.append(entry.call)
-        let limit = now + self.limits.timeout
-        self.running[entry.call] = Running(worker: worker, limit: limit, deadline: entry.deadline)
-        let timeout = min(limit, entry.deadline ?? limit) - now
-        return .dispatch(call: entry.call, worker: worker, timeout: timeout)
-    }
-
-    /// The ready worker with the fewest calls; the oldest among equals, so that the young ones grow idle and leave.
-    private func freeWorker() -> Int? {
-        self.workers.indices
-            .filter { self.workers[$0].phase == .ready && self.workers[$0].calls.count < self.limits.concurrency }
-            .min { self.workers[$0].calls.count < self.workers[$1].calls.count }
-    }
 }
 
 extension WorkerPool.Worker {

@@ -2,38 +2,71 @@ import Subprocess
 
 /// Runs one worker from start to end and moves its frames and lines. Decides nothing.
 struct WorkerProcess: Sendable {
+    let manifest: FunctionManifest
     let launch: WorkerLaunch
     let link: WorkerLink
     let onFrame: @Sendable (WorkerFrame) -> Void
     let onLine: @Sendable (String) -> Void
 
+    /// What a worker that closed its stdout has left to end by itself.
+    private static let leaveGrace = Duration.seconds(2)
+
     /// Returns when the process has ended and was reaped; cancelling the task ends it.
     func run() async -> ProcessEnd {
         do {
+            let place = try WorkerPlace(self.manifest)
+            defer { place.remove() }
             let result = try await Subprocess.run(
-                try await self.launch.configuration(), input: .inputWriter, output: .sequence, error: .sequence
+                try await self.launch.configuration(place), input: .inputWriter, output: .sequence, error: .sequence
             ) { execution in
                 await self.serve(execution)
             }
             return ProcessEnd(result.terminationStatus)
+        } catch let error as WorkerPlace.Failure {
+            return .notStarted(error.message)
         } catch let error as SubprocessError {
-            return .notStarted(Self.reason(error, self.launch))
+            return .notStarted(Self.reason(error, self.launch, self.manifest))
         } catch {
             return .notStarted("it could not be run: \(error)")
         }
     }
 
+    private enum Stream {
+        case input, output, lines, grace
+    }
+
+    /// Until both outputs have ended: a worker that closes one of them is not gone yet.
     private func serve(_ execution: Execution<CustomWriteInput, SequenceOutput, SequenceOutput>) async {
-        if self.link.started(execution.processIdentifier.value) {
-            await withDiscardingTaskGroup { group in
-                group.addTask { await self.write(to: execution.standardInputWriter) }
-                group.addTask { await self.readLines(execution.standardError) }
+        guard self.link.started(execution.processIdentifier.value) else { return self.link.ended() }
+        await withTaskGroup(of: Stream.self) { group in
+            group.addTask {
+                await self.write(to: execution.standardInputWriter)
+                return .input
+            }
+            group.addTask {
+                await self.readLines(execution.standardError)
+                return .lines
+            }
+            group.addTask {
                 await self.readFrames(execution.standardOutput)
                 // Without its stdout a worker can no longer answer; the writer must not wait for it either.
                 self.link.finish()
+                return .output
             }
+            var open: Set<Stream> = [.output, .lines]
+            while !open.isEmpty, let ended = await group.next() {
+                open.remove(ended)
+                guard ended == .output, !open.isEmpty else { continue }
+                // Something that it started may hold its stderr open, or it does not care: it ends all the same.
+                group.addTask {
+                    guard (try? await Task.sleep(for: Self.leaveGrace)) != nil else { return .grace }
+                    self.link.kill(because: "it closed its stdout")
+                    return .grace
+                }
+            }
+            group.cancelAll()
         }
-        self.link.ended()
+        await self.link.leave(within: Self.leaveGrace)
     }
 
     private func write(to writer: StandardInputWriter) async {
@@ -81,10 +114,10 @@ struct WorkerProcess: Sendable {
         if let rest = splitter.finish() { self.onLine(rest) }
     }
 
-    static func reason(_ error: SubprocessError, _ launch: WorkerLaunch) -> String {
+    static func reason(_ error: SubprocessError, _ launch: WorkerLaunch, _ manifest: FunctionManifest) -> String {
         switch error.code {
         case .executableNotFound: "the executable \(launch.executable) was not found"
-        case .failedToChangeWorkingDirectory: "its folder \(launch.folder) cannot be entered"
+        case .failedToChangeWorkingDirectory: "its folder \(manifest.folder) cannot be entered"
         default: "\(launch.executable) could not be run: \(error)"
         }
     }

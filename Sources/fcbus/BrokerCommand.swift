@@ -22,7 +22,8 @@ struct BrokerCommand: AsyncParsableCommand {
     func run() async throws {
         let configuration = try self.server.configuration()
         let logger = self.server.logging.logger("fcbus.broker")
-        let broker = BrokerServer(configuration: configuration, logger: logger) { addresses in
+        let source = self.server.source
+        let broker = BrokerServer(configuration: configuration, source: source, logger: logger) { addresses in
             for address in addresses { Terminal.ready(address.url) }
         }
         try await Services.run([broker], logger: logger)
@@ -46,8 +47,17 @@ struct ServerOptions: ParsableArguments {
     }
 
     func configuration() throws -> ServerConfiguration {
-        var configuration = try self.config.map(ConfigurationReader.read) ?? ServerConfiguration()
-        if let port = self.port { configuration.listeners[0].port = port }
-        return configuration
+        try self.source()
+    }
+
+    /// Reads the configuration, now and whenever SIGHUP asks for it.
+    var source: @Sendable () throws -> ServerConfiguration {
+        { [config, port] in
+            var configuration = try config.map(ConfigurationReader.read) ?? ServerConfiguration()
+            if let port, case .tcp(let host, _) = configuration.listeners[0].address {
+                configuration.listeners[0].address = .tcp(host: host, port: port)
+            }
+            return configuration
+        }
     }
 }

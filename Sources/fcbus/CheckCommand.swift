@@ -1,10 +1,10 @@
 import ArgumentParser
 import BusServer
 
-struct CheckCommand: ParsableCommand {
+struct CheckCommand: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "check",
-        abstract: "Check a configuration without starting anything.",
+        abstract: "Check a configuration and the files that it names without starting anything.",
         discussion: """
             Exits 0 when the file is right and 78 when it is not, with file, line and key.
 
@@ -15,9 +15,14 @@ struct CheckCommand: ParsableCommand {
     @Argument(help: "The configuration file.", completion: .file(extensions: ["yaml"]))
     var file: String
 
-    func run() throws {
+    func run() async throws {
         let configuration = try ConfigurationReader.read(self.file)
-        let listeners = configuration.listeners.map { "\($0.host):\($0.port)" }.joined(separator: ", ")
+        do {
+            try await configuration.checkFiles()
+        } catch {
+            throw CommandFailure(.configuration, error.description)
+        }
+        let listeners = configuration.listeners.map(\.description).joined(separator: ", ")
         print("\(self.file) is right: listens on \(listeners)")
     }
 }

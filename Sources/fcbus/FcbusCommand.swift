@@ -26,7 +26,7 @@ struct FcbusCommand: AsyncParsableCommand {
         subcommands: [
             UpCommand.self, BrokerCommand.self, HostCommand.self, CallCommand.self, SendCommand.self,
             PublishCommand.self, SubscribeCommand.self, ServeCommand.self, FunctionsCommand.self, BenchCommand.self,
-            CheckCommand.self, PasswdCommand.self,
+            PasswdCommand.self, CheckCommand.self,
         ])
 
     static func main() async {

@@ -49,8 +49,7 @@ struct UpCommand: AsyncParsableCommand {
 
     func run() async throws {
         let logger = self.server.logging.logger("fcbus")
-        try await Services.runBrokerAndHost(
-            try self.server.configuration(), functions: self.functions, logger: logger)
+        try await Services.runBrokerAndHost(self.server, functions: self.functions, logger: logger)
     }
 }
 

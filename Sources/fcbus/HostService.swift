@@ -15,9 +15,10 @@ struct HostService: Service {
         try await cancelWhenGracefulShutdown {
             do {
                 try await FunctionBus.withConnection(self.configuration) { bus in
+                    let client = FunctionBusClient(bus, configuration: self.configuration)
                     let host = try FunctionHost(
-                        directory: self.directory, client: FunctionBusClient(bus), logger: self.logger)
-                    let count = host.manifests.count
+                        directory: self.directory, client: client, logger: self.logger)
+                    let count = host.plan.functions.count
                     try await host.run { self.onReady(count) }
                 }
             } catch let error as BusError {

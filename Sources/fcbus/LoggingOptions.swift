@@ -5,11 +5,24 @@ struct LoggingOptions: ParsableArguments {
     @Option(help: "Least important log lines to write to stderr: trace, debug, info, notice, warning or error.")
     var logLevel = LogLevel.info
 
+    @Option(help: "How log lines are written: text or json.")
+    var logFormat = LogFormat.text
+
     func logger(_ label: String) -> Logger {
-        var logger = Logger(label: label) { StreamLogHandler.standardError(label: $0) }
+        let format = self.logFormat
+        var logger = Logger(label: label) { label -> any LogHandler in
+            switch format {
+            case .text: StreamLogHandler.standardError(label: label)
+            case .json: JSONLogHandler(label: label)
+            }
+        }
         logger.logLevel = self.logLevel.level
         return logger
     }
+}
+
+enum LogFormat: String, CaseIterable, ExpressibleByArgument {
+    case text, json
 }
 
 enum LogLevel: String, CaseIterable, ExpressibleByArgument {

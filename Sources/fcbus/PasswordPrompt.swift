@@ -26,12 +26,13 @@ struct PasswordPrompt {
         // Ctrl-C must not leave the terminal silent: here it is no signal, but a byte that ends the line.
         hidden.c_lflag &= ~tcflag_t(ECHO | ISIG)
         hidden.c_cc.11 = Self.controlC  // VEOL
-        try self.terminal.write(contentsOf: Data(question.utf8))
         guard unsafe tcsetattr(descriptor, TCSAFLUSH, &hidden) == 0 else {
             throw CommandFailure(
                 .usage, "this terminal cannot hide what is typed; --stdin reads the password from stdin")
         }
         defer { unsafe tcsetattr(descriptor, TCSAFLUSH, &before) }
+        // Only now: what is typed before the terminal is silent would be shown, and then thrown away.
+        try self.terminal.write(contentsOf: Data(question.utf8))
         let line = try Self.line(of: self.terminal)
         try self.terminal.write(contentsOf: Data("\n".utf8))
         guard let line, line.last != Self.controlC else {

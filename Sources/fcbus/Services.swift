@@ -8,10 +8,12 @@ import UnixSignals
 enum Services {
     /// The broker first, then, when it listens, the host as its client; one ready line when both are there.
     static func runBrokerAndHost(
-        _ configuration: ServerConfiguration, functions: String?, logger: Logger
+        _ server: ServerOptions, functions: String?, logger: Logger
     ) async throws {
         let (addresses, continuation) = AsyncStream.makeStream(of: [ListeningAddress].self)
-        let broker = BrokerServer(configuration: configuration, logger: logger) { addresses in
+        let broker = BrokerServer(
+            configuration: try server.configuration(), source: server.source, logger: logger
+        ) { addresses in
             continuation.yield(addresses)
             continuation.finish()
         }
@@ -20,7 +22,7 @@ enum Services {
             let announce: @Sendable (Int) -> Void = { _ in
                 for address in addresses { Terminal.ready(address.url) }
             }
-            guard let functions, let first = addresses.first else {
+            guard let functions, let first = addresses.first(where: { $0.listener.scheme == "mqtt" }) else {
                 announce(0)
                 try await gracefulShutdown()
                 return
@@ -48,7 +50,7 @@ enum Services {
         do {
             try await group.run()
         } catch let failure as ServerFailure {
-            throw CommandFailure(.unavailable, failure.description)
+            throw CommandFailure(failure.isConfiguration ? .configuration : .unavailable, failure.description)
         }
     }
 }

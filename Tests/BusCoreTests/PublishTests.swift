@@ -188,7 +188,7 @@ struct PublishTests {
         #expect(arrived.first?.properties.messageExpiryInterval == 40)
     }
 
-    @Test("Unacknowledged messages come again, marked as duplicates, in their order [MQTT-4.4.0-1] [MQTT-4.6.0-1]")
+    @Test("Unacknowledged messages come again, marked as duplicates, in their order [MQTT-4.4.0-1] [MQTT311-4.6.0-6]")
     func redelivery() {
         var subscriber = self.client("s", properties: [.sessionExpiryInterval(1000)])
         subscriber.acknowledgesPublishes = false

@@ -114,12 +114,26 @@ struct PasswordHashTests {
         // Stray bits in the last letter would be a second spelling of the same bytes.
         "$scrypt$ln=15,r=8,p=1$c2FsdHNhbHRzYWx0c2FsdB$\(digest43)",
         "$scrypt$ln=15,r=8,p=1$c2FsdHNhbHRz WX0$\(digest43)",
-        "$scrypt$ln=15,r=8,p=1$\(salt22)$\(digest43)!", "$7$0$AAAAAAAAAAAAAAAA$\(digest88)",
+        "$scrypt$ln=15,r=8,p=1$\(salt22)$\(digest43.dropLast(3))", "$scrypt$ln=15,r=8,p=1$\(salt22)$\(digest43)!",
+        "$7$0$AAAAAAAAAAAAAAAA$\(digest88)",
         "$7$-1$AAAAAAAAAAAAAAAA$\(digest88)", "$7$1000001$AAAAAAAAAAAAAAAA$\(digest88)",
         "$7$AAAAAAAAAAAAAAAA$\(digest88)", "$7$101$AAAA$\(digest88)", "$7$101$AAAAAAAAAAAAAAAA$\(digest43)=",
         "$7$101$AAAAAAAAAAAAAAAA$\(digest88.dropLast(2))", "$6$AAAAAAAAAAAAAAAA$\(digest88)$",
         "$6$AAAAAAAAAAAAAAAA$\(digest88.dropLast())", "$6$$\(digest88)", "$6$AAAAAAAAAAAAAAAA\(digest88)",
     ]
+
+    @Test("No letter of a hash can be changed without the password being refused")
+    func corruption() throws {
+        let text = try PasswordHash.cheap("correct horse").text
+        #expect(try PasswordHash(parsing: text).verify(utf8("correct horse")))
+        for index in text.indices {
+            for letter in ["2", "B", "$", "=", "\u{E9}", ""] where letter != String(text[index]) {
+                let changed = text.replacingCharacters(in: index...index, with: letter)
+                guard let hash = try? PasswordHash(parsing: changed) else { continue }
+                #expect(!hash.verify(utf8("correct horse")), "\(changed)")
+            }
+        }
+    }
 
     @Test("A hash in a log line shows its kind and cost, not its salt and digest (S16)")
     func description() throws {

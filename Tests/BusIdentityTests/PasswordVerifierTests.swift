@@ -176,6 +176,8 @@ struct PasswordVerifierTests {
         #expect(await verifier.verdict("ann", "tulip") == .rejected)
         #expect(await verifier.verdict("ann", "lily") == .accepted)
         #expect(await verifier.verdict("bob", "rose") == .rejected)
+        #expect(verifier.knows("ann"))
+        #expect(!verifier.knows("bob"))
     }
 
     @Test("A check that was under way when the file changed answers by the new file and is not remembered by the old")

@@ -33,7 +33,8 @@ struct PrivateFileTests {
             try Self.make(url, "text", mode: 0o644)
             let passwords = try PrivateFile(url.path, .passwords).readText()
             #expect(passwords.text == "text")
-            #expect(passwords.warnings == ["everybody may read \(url.path); `chmod o-r` it"])
+            #expect(
+                passwords.warnings == ["everybody may read \(url.path), so the broker will not use it; `chmod o-r` it"])
             #expect(try PrivateFile(url.path, .publicKey).read().warnings.isEmpty)
             #expect(failure { _ = try PrivateFile(url.path, .secret).read() }?.kind == .file)
         }

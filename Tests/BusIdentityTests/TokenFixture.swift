@@ -8,7 +8,7 @@ import JWTKit
 enum PublishedTokens {
     static let claims =
         "eyJpc3MiOiJqb2UiLA0KICJleHAiOjEzMDA4MTkzODAsDQogImh0dHA6Ly9leGFtcGxlLmNvbS9pc19yb290Ijp0cnVlfQ"
-    static let expiry: Int64 = 1_300_819_380
+    static let expiry = 1_300_819_380.0
 
     /// A.1; the key is that of its JWK, as bytes.
     static let hs256 = "eyJ0eXAiOiJKV1QiLA0KICJhbGciOiJIUzI1NiJ9.\(claims).dBjftJeZ4CVP-mB92K27uhbUJU1p1r_wW1gFWFOEjXk"

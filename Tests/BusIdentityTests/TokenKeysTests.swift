@@ -1,16 +1,17 @@
 import BusIdentity
 import Crypto
 import CryptoExtras
+import Foundation
 import Testing
 
 @Suite("Token keys")
 struct TokenKeysTests {
-    private static let now: Int64 = 1_800_000_000
+    private static let now = 1_800_000_000.0
     private static let good: String = TokenVerifierTests.good
 
     /// The published examples have no `sub`; their issuer is the only name in them.
     private static func published(_ token: String, _ keys: TokenKeys) async -> Result<TokenIdentity, IdentityFailure> {
-        var settings = TokenSettings()
+        var settings = TokenSettings(key: .jwks(file: "keys"))
         settings.userClaim = "iss"
         settings.leewaySeconds = 0
         return await TokenVerifier(keys: keys, settings: settings).outcome(token, now: PublishedTokens.expiry - 1)
@@ -48,15 +49,15 @@ struct TokenKeysTests {
     @Test("Public keys in PEM form check the tokens of their private halves")
     func pem() async throws {
         let issuer = Issuer.shared
-        let elliptic = try await TokenKeys.publicKey(pem: issuer.elliptic.publicKey.pemRepresentation, name: "key")
+        let elliptic = try await TokenKeys.ecdsa(pem: issuer.elliptic.publicKey.pemRepresentation, name: "key")
         let rsaPEM = try #require(issuer.rsa?.publicKey.pemRepresentation)
-        let rsa = try await TokenKeys.publicKey(pem: rsaPEM, name: "key")
+        let rsa = try await TokenKeys.rsa(pem: rsaPEM, name: "key")
         let byElliptic = try issuer.es256(Self.good)
         let byRSA = try issuer.rs256(Self.good)
-        #expect(try await TokenVerifier(keys: elliptic).outcome(byElliptic, now: Self.now).get().user == "ann")
-        #expect(try await TokenVerifier(keys: rsa).outcome(byRSA, now: Self.now).get().user == "ann")
-        #expect(await TokenVerifier(keys: rsa).outcome(byElliptic, now: Self.now).failure?.kind == .algorithmRefused)
-        #expect(await TokenVerifier(keys: elliptic).outcome(byRSA, now: Self.now).failure?.kind == .algorithmRefused)
+        #expect(try await TokenVerifier(elliptic).outcome(byElliptic, now: Self.now).get().user == "ann")
+        #expect(try await TokenVerifier(rsa).outcome(byRSA, now: Self.now).get().user == "ann")
+        #expect(await TokenVerifier(rsa).outcome(byElliptic, now: Self.now).failure?.kind == .algorithmRefused)
+        #expect(await TokenVerifier(elliptic).outcome(byRSA, now: Self.now).failure?.kind == .algorithmRefused)
     }
 
     @Test(
@@ -68,10 +69,10 @@ struct TokenKeysTests {
         let rsaPEM = try #require(issuer.rsa?.publicKey.pemRepresentation)
         for keys in [
             try await TokenKeys.secret(issuer.secret, name: "secret"),
-            try await TokenKeys.publicKey(pem: rsaPEM, name: "key"),
+            try await TokenKeys.rsa(pem: rsaPEM, name: "key"),
             try await TokenKeys.keySet(json: #"{"keys":[\#(issuer.ecEntry("a"))]}"#, name: "keys"),
         ] {
-            let verifier = TokenVerifier(keys: keys)
+            let verifier = TokenVerifier(keys)
             let signed = issuer.hs256(Self.good, header: #"{"alg":"\#(algorithm)"}"#)
             for token in ["\(head).\(Issuer.part(Self.good)).", signed] {
                 #expect(await verifier.outcome(token, now: Self.now).failure?.kind == .algorithmRefused)
@@ -82,13 +83,13 @@ struct TokenKeysTests {
     @Test("A public key is never taken for an HS256 secret, whatever the token says of its algorithm")
     func confusion() async throws {
         let pem = try #require(Issuer.shared.rsa?.publicKey.pemRepresentation)
-        let keys = try await TokenKeys.publicKey(pem: pem, name: "key")
+        let keys = try await TokenKeys.rsa(pem: pem, name: "key")
         for secret in [
             utf8(pem), utf8(pem + "\n"), Array(try #require(Issuer.shared.rsa?.publicKey.derRepresentation)),
         ] {
             for header in [#"{"alg":"HS256"}"#, #"{"alg":"RS256"}"#] {
                 let token = Issuer.shared.hs256(Self.good, header: header, secret: secret)
-                let failure = await TokenVerifier(keys: keys).outcome(token, now: Self.now).failure
+                let failure = await TokenVerifier(keys).outcome(token, now: Self.now).failure
                 #expect(failure?.kind == (header.contains("HS") ? .algorithmRefused : .wrongSignature))
             }
         }
@@ -100,7 +101,7 @@ struct TokenKeysTests {
         let issuer = Issuer.shared
         let keys = try await TokenKeys.keySet(json: #"{"keys":[\#(PublishedTokens.ecKey)]}"#, name: "keys")
         let token = try issuer.es256(Self.good, header: #"{"alg":"ES256","jwk":\#(issuer.ecEntry(nil))}"#)
-        #expect(await TokenVerifier(keys: keys).outcome(token, now: Self.now).failure?.kind == .wrongSignature)
+        #expect(await TokenVerifier(keys).outcome(token, now: Self.now).failure?.kind == .wrongSignature)
     }
 
     @Test(
@@ -114,7 +115,53 @@ struct TokenKeysTests {
         let keys = try await TokenKeys.keySet(json: json, name: "keys")
         let header = name.map { #"{"alg":"ES256","kid":"\#($0)"}"# } ?? #"{"alg":"ES256"}"#
         let token = try issuer.es256(Self.good, header: header)
-        #expect(await TokenVerifier(keys: keys).outcome(token, now: Self.now).failure?.kind == kind)
+        #expect(await TokenVerifier(keys).outcome(token, now: Self.now).failure?.kind == kind)
+    }
+
+    @Test("A token with another algorithm does not decide about a key that names none")
+    func firstComer() async throws {
+        let json = #"{"keys":[\#(PublishedTokens.rsaKey),\#(Issuer.shared.ecEntry("e"))]}"#
+        let keys = try await TokenKeys.keySet(json: json, name: "keys")
+        let parts = PublishedTokens.rs256.split(separator: ".")
+        for algorithm in ["PS256", "RS384", "RS512", "HS256", "ES256"] {
+            let forged = "\(Issuer.part(#"{"alg":"\#(algorithm)"}"#)).\(parts[1]).\(parts[2])"
+            #expect(await Self.published(forged, keys).failure != nil)
+        }
+        #expect(try await Self.published(PublishedTokens.rs256, keys).get() == Self.joe)
+    }
+
+    @Test("Key files are read by name: a loose secret is refused, the wrong kind of key as well (S11)")
+    func files() async throws {
+        let folder = FileManager.default.temporaryDirectory.appending(path: "keys-\(UUID().uuidString)")
+        try FileManager.default.createDirectory(at: folder, withIntermediateDirectories: false)
+        func write(_ name: String, _ bytes: [UInt8], mode: Int) throws -> String {
+            let file = folder.appending(path: name)
+            try Data(bytes).write(to: file)
+            try FileManager.default.setAttributes([.posixPermissions: mode], ofItemAtPath: file.path)
+            return file.path
+        }
+        let issuer = Issuer.shared
+        let binary = Array(repeating: UInt8(0xFF), count: 40)
+        let secret = try write("secret", binary, mode: 0o600)
+        let loose = try write("loose", binary, mode: 0o644)
+        let rsa = try write("rsa.pem", utf8(issuer.rsa?.publicKey.pemRepresentation ?? ""), mode: 0o644)
+        let ecdsa = try write("ec.pem", utf8(issuer.elliptic.publicKey.pemRepresentation), mode: 0o644)
+        let jwks = try write("keys.json", utf8(#"{"keys":[\#(issuer.ecEntry("a"))]}"#), mode: 0o644)
+        let good: [(TokenSettings.Key, String)] = [
+            (.secret(file: secret), issuer.hs256(Self.good, secret: binary)),
+            (.rsa(file: rsa), try issuer.rs256(Self.good)), (.ecdsa(file: ecdsa), try issuer.es256(Self.good)),
+            (.jwks(file: jwks), try issuer.es256(Self.good)),
+        ]
+        for (key, token) in good {
+            let verifier = try await TokenVerifier(TokenSettings(key: key))
+            #expect(try await verifier.verify(token: token, user: "ann", now: Self.now).user == "ann")
+        }
+        for key in [
+            .secret(file: loose), .secret(file: secret + "2"), .rsa(file: ecdsa), .ecdsa(file: rsa), .jwks(file: rsa),
+        ] as [TokenSettings.Key] {
+            await #expect(throws: IdentityFailure.self) { try await TokenVerifier(TokenSettings(key: key)) }
+        }
+        try FileManager.default.removeItem(at: folder)
     }
 
     @Test("Keys for other algorithms, of other kinds and damaged ones are passed over (RFC 7517 section 5)")
@@ -129,7 +176,7 @@ struct TokenKeysTests {
         let keys = try await TokenKeys.keySet(json: json, name: "keys")
         for (name, isKnown) in [("a", false), ("b", false), ("c", true)] {
             let token = try issuer.es256(Self.good, header: #"{"alg":"ES256","kid":"\#(name)"}"#)
-            let failure = await TokenVerifier(keys: keys).outcome(token, now: Self.now).failure
+            let failure = await TokenVerifier(keys).outcome(token, now: Self.now).failure
             #expect(failure?.kind == (isKnown ? nil : .unknownKey))
         }
     }
@@ -152,7 +199,10 @@ struct TokenKeysTests {
 
     @Test("A PEM file without a public key for tokens is refused", arguments: BadKey.all)
     fileprivate func badPEM(_ key: BadKey) async throws {
-        await #expect { _ = try await TokenKeys.publicKey(pem: key.pem, name: "key.pem") } throws: { error in
+        await #expect { _ = try await TokenKeys.rsa(pem: key.pem, name: "key.pem") } throws: { error in
+            (error as? IdentityFailure)?.kind == .key && "\(error)".hasPrefix("key.pem: ")
+        }
+        await #expect { _ = try await TokenKeys.ecdsa(pem: key.pem, name: "key.pem") } throws: { error in
             (error as? IdentityFailure)?.kind == .key && "\(error)".hasPrefix("key.pem: ")
         }
     }
@@ -176,7 +226,14 @@ struct TokenKeysTests {
     func secretLine(end: String) async throws {
         let keys = try await TokenKeys.secret(Issuer.shared.secret + utf8(end), name: "secret")
         let token = Issuer.shared.hs256(Self.good)
-        #expect(try await TokenVerifier(keys: keys).outcome(token, now: Self.now).get().user == "ann")
+        #expect(try await TokenVerifier(keys).outcome(token, now: Self.now).get().user == "ann")
+    }
+}
+
+extension TokenVerifier {
+    /// With nothing demanded but a signature and an end.
+    fileprivate init(_ keys: TokenKeys) {
+        self.init(keys: keys, settings: TokenSettings(key: .jwks(file: "keys")))
     }
 }
 

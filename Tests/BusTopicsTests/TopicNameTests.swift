@@ -11,7 +11,7 @@ struct TopicNameTests {
     }
 
     @Test(
-        "A wrong topic name is refused with its reason [MQTT-3.3.2-2] [MQTT-4.7.3-1] [MQTT-4.7.3-2]",
+        "A wrong topic name is refused with its reason [MQTT-3.3.2-2] [MQTT-4.7.3-1] [MQTT-4.7.3-2] [MQTT311-4.7.3-2]",
         arguments: [
             ("", TopicError.empty), ("+", .wildcardInName), ("#", .wildcardInName), ("a/+/b", .wildcardInName),
             ("a/#", .wildcardInName), ("a+", .wildcardInName), ("a\0b", .nullCharacter), ("\0", .nullCharacter),
@@ -29,7 +29,7 @@ struct TopicNameTests {
         #expect(throws: TopicError.tooLong(bytesMax: 8)) { try TopicName("éééé1", limits: limits) }
     }
 
-    @Test("No limit exceeds that of a string on the wire [MQTT-4.7.3-3]")
+    @Test("No limit exceeds that of a string on the wire [MQTT-4.7.3-3] [MQTT311-4.7.3-3]")
     func wireBound() {
         var limits = TopicLimits()
         limits.byteCountMax = 1 << 20

@@ -15,10 +15,10 @@ struct MalformedConnectTests {
         connect("wrong name", "s'HTTP' 04 02 0000 s'a'", .protocolError, "MQTT-3.1.2-1"),
         connect("name in lower case", "s'mqtt' 05 02 0000 00 s'a'", .protocolError, "MQTT-3.1.2-1"),
         connect("empty name", "0000 04 02 0000 s'a'", .protocolError, "MQTT-3.1.2-1"),
-        connect("level 3 as MQTT", "s'MQTT' 03 02 0000 s'a'", .unsupportedProtocolVersion, "MQTT-3.1.2-2"),
+        connect("level 3 as MQTT", "s'MQTT' 03 02 0000 s'a'", .unsupportedProtocolVersion, "MQTT311-3.1.2-2"),
         connect("level 6", "s'MQTT' 06 02 0000 00 s'a'", .unsupportedProtocolVersion, "MQTT-3.1.2-2"),
-        connect("level of a bridge", "s'MQTT' 84 02 0000 s'a'", .unsupportedProtocolVersion, "MQTT-3.1.2-2"),
-        connect("level 4 as MQIsdp", "s'MQIsdp' 04 02 0000 s'a'", .unsupportedProtocolVersion, "MQTT-3.1.2-2"),
+        connect("level of a bridge", "s'MQTT' 84 02 0000 s'a'", .unsupportedProtocolVersion, "MQTT311-3.1.2-2"),
+        connect("level 4 as MQIsdp", "s'MQIsdp' 04 02 0000 s'a'", .unsupportedProtocolVersion, "MQTT311-3.1.2-2"),
         connect("no level", "s'MQTT'"),
         connect("name past the end", "0010 'MQTT' 04"),
         connect("nothing", ""),
@@ -83,6 +83,7 @@ struct MalformedConnectTests {
         Malformed("no properties", ByteBuffer(wire: "20 02 00 00"), .v5, to: .client),
     ]
 
+    // Every scripted client reads through this: [MQTT-3.2.2-1] [MQTT-3.2.2-6] [MQTT-3.2.2-8] [MQTT311-3.2.2-4]
     @Test("as the broker's answer", arguments: answers)
     func connAck(_ malformed: Malformed) {
         malformed.expectRefusal()

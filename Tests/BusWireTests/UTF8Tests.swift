@@ -108,6 +108,7 @@ struct UTF8Tests {
         }
     }
 
+    // [MQTT-1.5.7-1] [MQTT-3.3.2-13] [MQTT-3.3.2-19] [MQTT311-1.5.3-1] [MQTT311-1.5.3-2]
     @Test("must be well-formed and without U+0000 [MQTT-1.5.4-1] [MQTT-1.5.4-2] (S07)", arguments: fields)
     func illFormed(_ field: Field) {
         for string in Self.refused {
@@ -124,7 +125,7 @@ struct UTF8Tests {
         ([], Array("abcdefghijkl".utf8)), (Array("abcdef".utf8), Array("gh".utf8)),
     ]
 
-    @Test("is kept byte for byte, a leading U+FEFF included [MQTT-1.5.4-3]")
+    @Test("is kept byte for byte, a leading U+FEFF included [MQTT-1.5.4-3] [MQTT311-1.5.3-3]")
     func byteOrderMark() throws {
         let packet = try decoded(ByteBuffer(packet: 0xA2, "0001 0004 EFBBBF61"), .server, .v3_1_1)
         #expect(packet == .unsubscribe(Unsubscribe(packetIdentifier: 1, filters: ["\u{FEFF}a"])))

@@ -111,6 +111,7 @@ struct WireVectorTests {
             "F0 06 19 04 15 0001 'm'"),
     ]
 
+    // [MQTT-2.2.2-1] [MQTT-2.1.3-1] [MQTT311-2.2.2-1]
     @Test("are those of the specification", arguments: connects + publishes + acknowledgements + others)
     func encodes(_ vector: Vector) {
         #expect(encoded(vector.packet, vector.version).hex == ByteBuffer(wire: vector.wire).hex)

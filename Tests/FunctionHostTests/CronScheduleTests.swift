@@ -117,4 +117,13 @@ struct CronScheduleTests {
         let minute = MinuteWatch.civil(1_772_625_900, calendar)
         #expect(minute == Self.at(14, 5))
     }
+
+    @Test("A schedule with a zone follows that zone, summer time included")
+    func zone() throws {
+        var calendar = Calendar(identifier: .gregorian)
+        calendar.timeZone = try #require(TimeZone(identifier: "Europe/Berlin"))
+        // 2026-03-04T12:05:00Z and 2026-07-04T12:05:00Z
+        #expect(MinuteWatch.civil(1_772_625_900, calendar).hour == 13)
+        #expect(MinuteWatch.civil(1_783_166_700, calendar).hour == 14)
+    }
 }

@@ -4,7 +4,7 @@ import Testing
 
 @testable import FunctionHost
 
-@Suite("Functions that are executables", .timeLimit(.minutes(2)))
+@Suite("Functions that are executables", .timeLimit(.minutes(5)))
 struct ExecutableFunctionTests {
     private static func manifest(_ runtime: String, _ handler: String, _ more: String = "") -> String {
         "service: T\nfunction: f\nruntime: \(runtime)\nhandler: \(handler)\n\(more)\n"
@@ -45,6 +45,17 @@ struct ExecutableFunctionTests {
             #expect(failure.status == 500)
             #expect(failure.code == "HANDLER_ERROR")
             #expect(failure.message == "4\n5\n6\n7\n8")
+            #expect(failure.stackTrace == ["it exited with code 3"])
+        }
+    }
+
+    @Test("exec: the exit code counts, also of a command that closes its outputs before it ends")
+    func closesOutputs() async throws {
+        let folder = try FunctionFolder()
+        try folder.write(
+            Self.manifest("exec", "[sh, -c, \"exec >&- 2>&-; sleep 0.2; exit 3\"]"), to: "function.yaml")
+        try await TestHost.with(folder) { host in
+            let failure = try await host.failure("T/f")
             #expect(failure.stackTrace == ["it exited with code 3"])
         }
     }

@@ -10,7 +10,7 @@ struct LogTests {
         var splitter = LineSplitter()
         var lines: [String] = []
         for start in stride(from: 0, to: bytes.count, by: size) {
-            lines += splitter.append(bytes[start..<min(start + size, bytes.count)])
+            lines += splitter.append(Array(bytes[start..<min(start + size, bytes.count)]))
         }
         #expect(lines == ["one", "two", ""])
         #expect(splitter.finish() == "last")

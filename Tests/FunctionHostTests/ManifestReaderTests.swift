@@ -27,20 +27,29 @@ struct ManifestReaderTests {
         let text = """
             service: EdgeFC
             function: hello-world_2
+            version: 1.4.2
             runtime: exec
             handler: [./run.sh, --fast]
             description: Says hello
             timeout: 250ms
             memory: 64MiB
+            limits: { cpu: 1h, files: 64, processes: 8, output: 1KiB }
+            directory: fresh
+            user: nobody
             concurrency: 3
-            workers: { min: 1, max: 2, idle: 2m }
+            workers: { min: 1, spare: 1, max: 2, idle: 2m }
             run: onDemand
             environment: { UNIT: celsius, LIMIT: 25 }
             triggers:
               - topic: devices/+/temperature
               - topic: "#"
                 raw: true
+                queue: 50
+                overflow: dropNewest
               - schedule: "*/5 * * * *"
+                timezone: Europe/Berlin
+                attempts: 7
+              - start: true
             """
         let manifest = try ManifestReader.read(text, file: "function.yaml")
         #expect(manifest.handler == ["./run.sh", "--fast"])
@@ -48,14 +57,20 @@ struct ManifestReaderTests {
         #expect(manifest.timeout == .milliseconds(250))
         #expect(manifest.memoryBytes == 64 << 20)
         #expect(manifest.concurrency == 3)
-        #expect(manifest.workers == FunctionManifest.Workers(min: 1, max: 2, idle: .seconds(120)))
+        #expect(manifest.workers == FunctionManifest.Workers(min: 1, spare: 1, max: 2, idle: .seconds(120)))
         #expect(manifest.environment == ["UNIT": "celsius", "LIMIT": "25"])
-        let schedule = try CronSchedule("*/5 * * * *")
-        #expect(
-            manifest.triggers == [
-                .topic(filter: "devices/+/temperature", raw: false), .topic(filter: "#", raw: true),
-                .schedule(schedule),
-            ])
+        #expect(manifest.version?.description == "1.4.2")
+        let limits = FunctionManifest.Limits(cpu: .seconds(3_600), files: 64, processes: 8, outputBytes: 1_024)
+        #expect(manifest.limits == limits)
+        #expect(manifest.directory == .fresh)
+        #expect(manifest.user == "nobody")
+        var bare = FunctionTrigger(.topic(filter: "#", raw: true))
+        bare.queueMax = 50
+        bare.overflow = .dropNewest
+        var schedule = FunctionTrigger(.schedule(try CronSchedule("*/5 * * * *"), zone: "Europe/Berlin"))
+        schedule.attempts = 7
+        let topic = FunctionTrigger(.topic(filter: "devices/+/temperature", raw: false))
+        #expect(manifest.triggers == [topic, bare, schedule, FunctionTrigger(.start)])
     }
 
     @Test(
@@ -78,6 +93,10 @@ struct ManifestReaderTests {
                 "f.yaml:5: workers.min (5) must not exceed workers.max (4)"
             ),
             (
+                head + "workers: { max: 2, spare: 3 }",
+                "f.yaml:5: workers.spare must be a whole number from 0 to 2 (got 3)"
+            ),
+            (
                 head + "run: continous",
                 "f.yaml:5: run must be one of onDemand, continuous (got continous); did you mean continuous?"
             ),
@@ -90,7 +109,33 @@ struct ManifestReaderTests {
             ),
             (
                 head + "triggers:\n  - {topic: a, schedule: b}",
-                "f.yaml:6: a trigger is either `topic:` or `schedule:`; write two of them"
+                "f.yaml:6: a trigger is one of `topic:`, `schedule:` and `start:`; write 2 of them"
+            ),
+            (
+                head + "triggers:\n  - schedule: \"0 7 * * *\"\n    timezone: Berlin/Europe",
+                "f.yaml:7: timezone \"Berlin/Europe\" is not known here; write a name such as Europe/Berlin or UTC"
+            ),
+            (head + "triggers:\n  - { start: false }", "f.yaml:6: start is true, or left out"),
+            (head + "triggers:\n  - { start: true, raw: true }", "f.yaml:6: raw belongs to a topic trigger"),
+            (
+                head + "triggers:\n  - { topic: a, queue: 0 }",
+                "f.yaml:6: queue must be a whole number from 1 to 1000000 (got 0)"
+            ),
+            (
+                head + "triggers:\n  - { topic: a, overflow: oldest }",
+                "f.yaml:6: overflow must be one of dropOldest, dropNewest (got oldest)"
+            ),
+            (head + "triggers:\n  - { raw: true }", "f.yaml:6: a trigger needs `topic:`, `schedule:` or `start: true`"),
+            (head + "limits: { cpus: 1s }", "f.yaml:5: unknown key limits.cpus; did you mean cpu?"),
+            (head + "limits: { cpu: 10ms }", "f.yaml:5: limits.cpu must be at least 1s"),
+            (
+                head + "limits: { output: 1GB }",
+                "f.yaml:5: limits.output must be at most 16MiB, the largest reply there is"
+            ),
+            (head + "directory: tmp", "f.yaml:5: directory must be one of function, fresh (got tmp)"),
+            (
+                head + "version: a b",
+                "f.yaml:5: version \"a b\" must be 1 to 64 letters, digits, dots, - or _, such as 3 or 1.4.2"
             ),
             (head + "environment: { \"A=B\": c }", "f.yaml:5: environment: \"A=B\" cannot be a variable's name"),
             (head + "service: T", "f.yaml:1: not valid YAML: the key service is given twice"),
@@ -136,7 +181,7 @@ struct ManifestReaderTests {
 
 @Suite("Trees of manifests")
 struct ManifestTreeTests {
-    @Test("All functions below a folder are found, in the order of their paths")
+    @Test("All functions below a folder are found, in the order of their names")
     func finds() throws {
         let folder = try FunctionFolder()
         for name in ["b/two", "a/one", "c"] {
@@ -145,7 +190,7 @@ struct ManifestTreeTests {
                 "service: S\nfunction: \(function)\nruntime: exec\nhandler: cat", to: "\(name)/function.yaml")
         }
         try folder.write("not: read", to: ".hidden/function.yaml")
-        let manifests = try ManifestTree.read(folder.path)
+        let manifests = try ManifestTree.read(folder.path).manifests
         #expect(manifests.map(\.address.function) == ["a-one", "b-two", "c"])
         #expect(manifests.first?.folder == "\(folder.path)/a/one")
     }

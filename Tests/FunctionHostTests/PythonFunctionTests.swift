@@ -3,7 +3,7 @@ import Testing
 
 @testable import FunctionHost
 
-@Suite("Python functions", .timeLimit(.minutes(2)))
+@Suite("Python functions", .timeLimit(.minutes(5)))
 struct PythonFunctionTests {
     @Test("The example functions answer, and the log tells that one called the other")
     func samples() async throws {
@@ -17,16 +17,55 @@ struct PythonFunctionTests {
         }
     }
 
+    @Test(
+        "The functions of the original documentation are here byte for byte",
+        arguments: [("helloworld", Self.helloworld), ("invoker", Self.invoker)])
+    func byteForByte(_ name: String, _ text: String) throws {
+        #expect(try String(contentsOfFile: "\(TestHost.examples)/\(name)/index.py", encoding: .utf8) == text)
+    }
+
+    private static let helloworld = """
+        # -*- coding: utf-8 -*-
+        import logging
+        import lecoresdk
+        def handler(event, context):
+          return 'hello world'
+
+        """
+
+    /// In the documentation the closing brace of the parameters is missing.
+    private static let invoker = """
+        # -*- coding: utf-8 -*-
+        import lecoresdk
+        edgefc = lecoresdk.Client()
+        def handler(event, context):
+          context = {"custom": {"data": "customData"}}
+          invokeParams = {
+            "serviceName": 'EdgeFC',
+            "functionName": 'helloworld',
+            "invocationType": 'Sync',
+            "invokerContext": context,
+            "payload": 'String message from Python Invoker.'
+          }
+          res = edgefc.invoke_function(invokeParams)
+          return 'OK'
+
+        """
+
     @Test("The context of the caller arrives as a dict, in whatever form it was sent")
     func contextForms() async throws {
         let folder = try FunctionFolder()
         try folder.python(
             "context",
             """
+            import json
             def handler(event, context):
                 assert context["invokerContext"] == context.invokerContext
                 assert isinstance(context.invokerContext, dict)
                 custom = context.invokerContext.custom
+                assert context.request_id == context.requestId and context.invoker_context == context["invokerContext"]
+                assert context.custom == custom and 0 < context.remaining_ms() <= context.timeoutMs
+                json.dumps(context)
                 return {"data": custom.data, "id": context.requestId, "caller": context["caller"]}
             """)
         try await TestHost.with(folder) { host in

@@ -4,7 +4,7 @@ import Testing
 
 @testable import FunctionHost
 
-@Suite("lecoresdk outside the host", .timeLimit(.minutes(1)))
+@Suite("lecoresdk outside the host", .timeLimit(.minutes(5)))
 struct StandaloneClientTests {
     /// Where paho-mqtt was installed for the tests; it is no dependency of workers.
     private static let packages = ProcessInfo.processInfo.environment["FCBUS_TEST_PYTHONPATH"]

@@ -9,15 +9,19 @@ import Testing
 struct TestHost: Sendable {
     let bus: FakeBus
     let log: LogRecord
+    let host: FunctionHost
 
     /// Runs the host over `folder`, waits until it is ready, and ends it after `body`.
+    /// - Parameter weight: How much of the machine it takes; 0 inside of another one.
     static func with<Result: Sendable>(
-        _ folder: String, bus: FakeBus = FakeBus(), _ body: @Sendable (TestHost) async throws -> Result
+        _ folder: String, bus: FakeBus = FakeBus(), weight: Int = 1,
+        _ body: @Sendable (TestHost) async throws -> Result
     ) async throws -> Result {
+        await HostSlots.shared.take(weight)
+        defer { HostSlots.shared.give(weight) }
         let log = LogRecord()
         let logger = Logger(label: "test") { _ in log.handler() }
-        let host = try FunctionHost(
-            ManifestTree.read(folder), python: Self.python, client: bus, logger: logger)
+        let host = try FunctionHost(directory: folder, python: Self.python, client: bus, logger: logger)
         let ready = AsyncStream.makeStream(of: Void.self)
         let running = Task {
             defer { ready.continuation.finish() }
@@ -26,7 +30,7 @@ struct TestHost: Sendable {
         for await _ in ready.stream { break }
         let outcome: Swift.Result<Result, any Error>
         do {
-            outcome = .success(try await body(TestHost(bus: bus, log: log)))
+            outcome = .success(try await body(TestHost(bus: bus, log: log, host: host)))
         } catch {
             outcome = .failure(error)
         }
@@ -37,17 +41,19 @@ struct TestHost: Sendable {
 
     /// The same over a test's own folder, which stays until the host has ended.
     static func with<Result: Sendable>(
-        _ folder: FunctionFolder, bus: FakeBus = FakeBus(), _ body: @Sendable (TestHost) async throws -> Result
+        _ folder: FunctionFolder, bus: FakeBus = FakeBus(), weight: Int = 1,
+        _ body: @Sendable (TestHost) async throws -> Result
     ) async throws -> Result {
         defer { withExtendedLifetime(folder) {} }
-        return try await self.with(folder.path, bus: bus, body)
+        return try await self.with(folder.path, bus: bus, weight: weight, body)
     }
 
     /// The Python side straight from the sources.
     static var python: PythonRuntime {
         let sources = URL(filePath: #filePath).deletingLastPathComponent().deletingLastPathComponent()
             .deletingLastPathComponent().appending(path: "Sources/FunctionHost/Python")
-        return PythonRuntime(folder: sources.path)
+        let interpreter = ProcessInfo.processInfo.environment["FCBUS_PYTHON"] ?? "python3"
+        return PythonRuntime(folder: sources.path, interpreter: interpreter)
     }
 
     static var examples: String {

@@ -3,7 +3,7 @@ import Testing
 
 @testable import FunctionHost
 
-@Suite("Workers that fail", .timeLimit(.minutes(2)))
+@Suite("Workers that fail", .timeLimit(.minutes(5)))
 struct WorkerFailureTests {
     private static let echo = "def handler(event, context): return event"
 

@@ -235,7 +235,9 @@ struct WorkerPoolTests {
 
     @Test("Whatever happens in whatever order, every call gets exactly one end", arguments: 0..<200 as Range<UInt64>)
     func random(_ seed: UInt64) throws {
-        var simulation = try PoolSimulation(seed: seed, pool: Self.pool(min: 1, max: 3, concurrency: 2))
+        var limits = try Self.pool(min: 1, max: 3, concurrency: 2).limits
+        limits.workersSpare = Int(seed % 3)
+        var simulation = PoolSimulation(seed: seed, pool: WorkerPool(try Self.address(), limits))
         simulation.run(steps: 400)
         #expect(simulation.problems == [], "seed \(seed)")
     }

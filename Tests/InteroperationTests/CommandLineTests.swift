@@ -126,6 +126,21 @@ struct CommandLineTests {
         #expect(result.errors.contains("no connection to the broker"))
     }
 
+    @Test("Log lines are text, or JSON where that is wished")
+    func jsonLog() async throws {
+        try await RunningBroker.with(["broker", "--port", "0", "--log-format", "json"]) { broker in
+            _ = try await run(
+                "mosquitto_pub", ["-p", "\(broker.port)", "-i", "a \"quoted\" name", "-t", "t", "-m", "x"])
+            let lines = broker.errorText.split(separator: "\n")
+            #expect(!lines.isEmpty)
+            let objects = try lines.map { line in
+                try #require(try JSONSerialization.jsonObject(with: Data(line.utf8)) as? [String: String])
+            }
+            #expect(objects.contains { $0["message"] == "client connected" && $0["client"] == "a \"quoted\" name" })
+            #expect(objects.allSatisfy { $0["level"] != nil && $0["time"] != nil })
+        }
+    }
+
     @Test("SIGTERM ends the broker with exit 0 and a goodbye (D11)")
     func gracefulEnd() async throws {
         let binary = try #require(RunningBroker.binary)

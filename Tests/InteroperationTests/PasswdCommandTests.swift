@@ -12,7 +12,7 @@ struct PasswdCommandTests {
         questions = ["Password for", "Again:"]
         child, terminal = pty.fork()
         if child == 0:
-            os.execv(sys.argv[1], sys.argv[1:4] + sys.argv[4].split())
+            os.execv(sys.argv[1], sys.argv[1:5])
         shown = ""
         answers = [bytes(answer, "utf-8").decode("unicode_escape").encode() for answer in sys.argv[5:]]
         while True:

@@ -59,6 +59,14 @@ final class RunningBroker: Sendable {
         _ = try await self.running.exitCode(timeout: 10)
     }
 
+    /// What it has logged.
+    var errorText: String { self.running.errorText }
+
+    /// Asks it to read its configuration again.
+    func reload() {
+        kill(self.processIdentifier, SIGHUP)
+    }
+
     /// Resident memory in KiB.
     func residentMemory() throws -> Int {
         let status = try String(contentsOfFile: "/proc/\(self.processIdentifier)/status", encoding: .utf8)

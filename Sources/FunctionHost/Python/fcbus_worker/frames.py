@@ -24,6 +24,12 @@ class FrameReader:
     def __init__(self, fd):
         self._file = os.fdopen(fd, "rb", buffering=1 << 16)
 
+    def abandon(self):
+        """In a process that was forked: the host's frames are not for this one."""
+        null = os.open(os.devnull, os.O_RDONLY)
+        os.dup2(null, self._file.fileno())
+        os.close(null)
+
     def read(self):
         """The next (header, payload), or None at the end of the stream."""
         lengths = self._file.read(8)
@@ -42,6 +48,18 @@ class FrameWriter:
     def __init__(self, fd):
         self._fd = fd
         self._lock = threading.Lock()
+
+    @property
+    def lock(self):
+        """Held while a frame is written: whoever holds it knows that no thread is in the middle of one."""
+        return self._lock
+
+    def abandon(self):
+        """In a process that was forked: whatever is written from now on goes nowhere."""
+        self._lock = threading.Lock()
+        null = os.open(os.devnull, os.O_WRONLY)
+        os.dup2(null, self._fd)
+        os.close(null)
 
     def write(self, header, payload=b""):
         text = json.dumps(header, ensure_ascii=False, separators=(",", ":")).encode("utf-8", "replace")

@@ -11,7 +11,7 @@ import threading
 import time
 import traceback
 
-from lecoresdk import _transport
+from lecoresdk import CallCancelled, _transport
 from lecoresdk.invoker_context import decode as decode_invoker_context
 
 from . import context as calls
@@ -26,6 +26,7 @@ class Worker:
     """One worker process. The main thread reads frames; handlers run in `concurrency` other threads."""
 
     def __init__(self, read_fd, write_fd, handler, concurrency):
+        self._pid = os.getpid()
         self._reader = FrameReader(read_fd)
         self._writer = FrameWriter(write_fd)
         self._handler_name = handler
@@ -34,12 +35,16 @@ class Worker:
         self._calls = queue.SimpleQueue()
         self._operations = {}
         self._numbers = itertools.count(1)
+        # Calls in a handler now: their context, and the thread that may be interrupted.
+        self._running = {}
+        self._running_lock = threading.Lock()
 
     def run(self):
         self._out = LogStream(self._writer, 1)
         self._err = LogStream(self._writer, 2)
         sys.stdout, sys.stderr = self._out, self._err
         _transport.use(HostTransport(self))
+        os.register_at_fork(after_in_child=self._forked)
         threading.Thread(target=self._load, name="loader", daemon=True).start()
         try:
             self._read_frames()
@@ -69,9 +74,11 @@ class Worker:
                 waiting = self._operations.pop(header["operation"], None)
                 if waiting is not None:
                     waiting.put((header, payload))
+            elif kind == "cancel":
+                self._cancel(header["call"])
             elif kind == "shutdown":
                 return
-            # Kinds that this version does not know, and `cancel`, which it does not act on, are passed over.
+            # Kinds that this version does not know are passed over.
 
     def _serve(self):
         while True:
@@ -79,14 +86,50 @@ class Worker:
             call = header["call"]
             context = make_context(header)
             calls.enter_call(call, context)
+            answer = None
             try:
+                with self._running_lock:
+                    self._running[call] = (context, threading.get_ident())
                 answer = self._answer(call, payload, context)
             except BaseException as error:
                 answer = ({"kind": "failure", "call": call, **describe(error)}, b"")
+            self._leave_handler(call)
+            if self._pid != os.getpid():
+                # The handler forked and both returned: only the original answers.
+                os._exit(0)
             self._out.flush_call(call)
             self._err.flush_call(call)
             calls.leave_call()
-            self._reply(call, *answer)
+            # None only when a cancellation struck between two lines of this function.
+            self._reply(call, *(answer or ({"kind": "failure", "call": call, "message": "cancelled"}, b"")))
+
+    def _leave_handler(self, call):
+        """From its return on no cancellation of this call reaches this thread."""
+        while True:
+            try:
+                with self._running_lock:
+                    entry = self._running.pop(call, None)
+                    if entry is not None and entry[0].cancelled.is_set():
+                        calls.raise_in(threading.get_ident(), None)
+                return
+            except CallCancelled:
+                continue
+
+    def _cancel(self, call):
+        # In this order: no thread is interrupted while it writes a frame.
+        with self._running_lock, self._writer.lock:
+            entry = self._running.get(call)
+            if entry is None:
+                return
+            context, thread = entry
+            context.cancelled.set()
+            calls.raise_in(thread, CallCancelled)
+
+    def _forked(self):
+        """In a child that the function forked: it must neither answer for the worker nor hear what it is told."""
+        self._reader.abandon()
+        self._writer.abandon()
+        self._running_lock = threading.Lock()
 
     def _answer(self, call, payload, context):
         header = {"kind": "reply", "call": call}
@@ -127,6 +170,8 @@ class Worker:
 
     def _leave(self):
         """Ends the process at once: threads of the function may never end by themselves."""
+        if self._pid != os.getpid():
+            os._exit(0)
         try:
             atexit._run_exitfuncs()
         except BaseException:
@@ -199,10 +244,12 @@ def outcome(header, payload):
 
 
 def make_context(header):
-    context = calls.both_ways(
+    invoker = calls.both_ways(decode_invoker_context(header.get("context")))
+    context = calls.Context(
         {
             "requestId": header.get("requestId", ""),
-            "invokerContext": decode_invoker_context(header.get("context")),
+            "invokerContext": invoker,
+            "custom": invoker.get("custom", calls.Mapping()),
             "timeoutMs": header.get("timeoutMs", 0),
             "contentType": header.get("contentType"),
             "caller": header.get("caller"),
@@ -210,9 +257,10 @@ def make_context(header):
             "attempt": header.get("attempt", 1),
             "hops": header.get("hops", 0),
             "task": header.get("task"),
-            "trace": header.get("trace"),
+            "trace": calls.both_ways(header.get("trace")),
             "service": os.environ.get("FCBUS_SERVICE", ""),
             "function": os.environ.get("FCBUS_FUNCTION", ""),
+            "version": os.environ.get("FCBUS_VERSION"),
         }
     )
     context["deadline"] = time.monotonic() + header.get("timeoutMs", 0) / 1000

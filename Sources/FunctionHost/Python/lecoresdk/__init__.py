@@ -20,7 +20,19 @@ Inside the function host it speaks through the host. In any other program it spe
 FCBUS_BROKER names (default mqtt://127.0.0.1:1883), for which the package paho-mqtt has to be installed.
 """
 
-from .client import Client, InvalidParameter, InvokeResult
+from .cancellation import CallCancelled
+from .client import Client, InvalidParameter, InvokeError, InvokeResult
+from .credentials import CredentialProviderChain, CredentialsMissing
 from .iotdata import IoTData, RequestException
 
-__all__ = ["Client", "IoTData", "InvalidParameter", "InvokeResult", "RequestException"]
+__all__ = [
+    "CallCancelled",
+    "Client",
+    "CredentialProviderChain",
+    "CredentialsMissing",
+    "IoTData",
+    "InvalidParameter",
+    "InvokeError",
+    "InvokeResult",
+    "RequestException",
+]

@@ -1,5 +1,7 @@
 """Calling other functions."""
 
+import base64
+import os
 import re
 
 from . import _transport, invoker_context
@@ -11,17 +13,30 @@ _IDENTIFIER = re.compile(
 )
 
 
+# Some versions of the original SDK gave payloads back as base64 text, and functions decode it.
+IS_BASE64 = os.environ.get("LECORESDK_PAYLOAD", "").lower() == "base64"
+
+
 class InvalidParameter(ValueError):
     """A parameter that cannot be sent; nothing was sent."""
+
+
+class InvokeError(Exception):
+    """What InvokeResult.raise_for_error raises; `result` is the whole result."""
+
+    def __init__(self, result):
+        super().__init__("%s %s: %s" % (result["statusCode"], result["functionError"], result["payload"]))
+        self.result = result
 
 
 class InvokeResult(dict):
     """What a call brought: {"statusCode", "functionError", "payload"}.
 
-    statusCode     200 (204 without a result) for a sync call, 202 for an accepted async one, 4xx or 5xx for a failure.
+    statusCode     200 for a sync call, 202 for an accepted async one, 4xx or 5xx for a failure.
     functionError  "" on success; "Handled" when the function itself reported the failure (it raised);
                    "Unhandled" when the platform did (no such function, timeout, worker lost, ...).
-    payload        the result: str when it is UTF-8 text, else bytes. Of a failure: JSON text with Message and
+    payload        the result: str when it is UTF-8 text, else bytes; with LECORESDK_PAYLOAD=base64 in the
+                   function's environment its base64 text instead. Of a failure: JSON text with Message and
                    StackTrace, code, and executed ("none", "maybe", "yes": whether the function may have run).
                    Of an async call: the task's identifier, or "" where the broker gives none.
 
@@ -33,6 +48,12 @@ class InvokeResult(dict):
     def __init__(self, status, error, payload, is_async=False):
         super().__init__(statusCode=status, functionError=error, payload=payload)
         self._word = ("success" if status < 400 else "fail") if is_async else None
+
+    def raise_for_error(self):
+        """Raises InvokeError when the call failed; returns the result itself otherwise."""
+        if self["functionError"]:
+            raise InvokeError(self)
+        return self
 
     def __eq__(self, other):
         if isinstance(other, str):
@@ -76,7 +97,13 @@ class Client:
             raise InvalidParameter("invokerContext cannot be sent: %s" % error) from None
         outcome = _transport.current().invoke(request)
         error = "" if outcome.status < 400 else "Handled" if outcome.is_handled else "Unhandled"
-        return InvokeResult(outcome.status, error, text_or_bytes(outcome.payload), invocation_type == "Async")
+        # An answer without a result is a success like any other, as it was on the original platform.
+        status = 200 if outcome.status == 204 else outcome.status
+        if IS_BASE64 and not error and invocation_type == "Sync":
+            payload = base64.b64encode(outcome.payload).decode("ascii")
+        else:
+            payload = text_or_bytes(outcome.payload)
+        return InvokeResult(status, error, payload, invocation_type == "Async")
 
     invokeFunction = invoke_function
 

@@ -1,10 +1,12 @@
 """Messages, and the things behind the gateway."""
 
+import base64
 import json
 import os
 import sys
 
 from . import _transport
+from . import client as client_module
 from .client import Client, InvalidParameter
 
 SUCCESS = 0
@@ -91,8 +93,23 @@ class IoTData:
         answer = self._request("/sys/things/tags/services/find", tags)
         if answer["statusCode"] >= 400:
             raise RequestException(answer["statusCode"], _message(answer["payload"]))
-        return _value(answer["payload"])
+        return _value(_plain(answer))
 
+    def getThingPropertyByEvent(self, event, name):
+        """The value of a property in the event of a message that a thing sent; None when it is not in there.
+
+        event: what the handler got, {"topic", "payload"}, the payload as an object or as JSON text of
+        {name: {"value": ..., "time": ...}}.
+        """
+        message = event if isinstance(event, dict) else _value(event)
+        payload = message.get("payload") if isinstance(message, dict) else None
+        properties = payload if isinstance(payload, dict) else _value(payload or "")
+        if not isinstance(properties, dict):
+            return None
+        found = properties.get(name)
+        return found["value"] if isinstance(found, dict) and "value" in found else found
+
+    get_thing_property_by_event = getThingPropertyByEvent
     get_thing_properties = getThingProperties
     set_thing_properties = setThingProperties
     call_thing_service = callThingService
@@ -111,7 +128,7 @@ class IoTData:
         answer = self._request(topic, payload)
         if answer["statusCode"] >= 400:
             return {"errorType": answer["statusCode"], "errorMessage": _message(answer["payload"])}
-        return _value(answer["payload"])
+        return _value(_plain(answer))
 
     def _request(self, topic, payload):
         if not isinstance(payload, (str, bytes)):
@@ -123,6 +140,11 @@ class IoTData:
                 "payload": payload,
             }
         )
+
+
+def _plain(answer):
+    """The payload of a successful answer, whatever form the function asked for."""
+    return base64.b64decode(answer["payload"]) if client_module.IS_BASE64 else answer["payload"]
 
 
 def _value(payload):

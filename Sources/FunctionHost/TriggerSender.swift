@@ -1,0 +1,60 @@
+import Logging
+import Synchronization
+
+/// Hands events to the bus as async calls of one function.
+///
+/// From there the bus answers for them, with the retries of an async call. Until it has taken an event, which it may
+/// refuse for a while, the event is offered again.
+final class TriggerSender: Sendable {
+    private let function: FunctionAddress
+    private let client: any BusClient
+    private let logger: Logger
+    private let origin = ContinuousClock.now
+    private let throttle = Mutex(LogThrottle())
+
+    /// Offers of one event: over about six seconds in all.
+    private static let offersMax = 7
+
+    init(_ function: FunctionAddress, client: any BusClient, logger: Logger) {
+        self.function = function
+        self.client = client
+        self.logger = logger
+    }
+
+    /// - Parameter hops: How deep the cause of the event is nested.
+    func send(_ event: [UInt8], _ trigger: FunctionTrigger, hops: Int = 0, cause: String) async {
+        guard hops < CallFailure.hopsMax else {
+            return self.tell("was not set off by \(cause): \(CallFailure.tooDeep(self.function, hops: hops + 1))")
+        }
+        var call = OutgoingCall(self.function, event)
+        call.hops = hops + 1
+        call.attempts = trigger.attempts
+        var pause = Duration.milliseconds(100)
+        for offer in 1...Self.offersMax {
+            do throws(CallFailure) {
+                _ = try await self.client.send(call)
+                self.logger.debug("\(self.function) was set off by \(cause)")
+                return
+            } catch {
+                guard error.executed == .none, error.isTransient, offer < Self.offersMax else {
+                    return self.tell("could not be set off by \(cause): \(error)")
+                }
+            }
+            // A cancelled pause is a host that ends: one more offer is made at once.
+            try? await Task.sleep(for: pause)
+            pause *= 2
+        }
+    }
+
+    func tell(_ text: String) {
+        let now = ContinuousClock.now - self.origin
+        guard case .pass(let dropped) = self.throttle.withLock({ $0.admit(now: now) }) else { return }
+        let before = dropped > 0 ? " (\(dropped) more such lines were dropped before)" : ""
+        self.logger.warning("\(self.function) \(text)\(before)")
+    }
+}
+
+extension CallFailure {
+    /// Another moment may bring another answer.
+    fileprivate var isTransient: Bool { [404, 408, 429, 503, 507].contains(self.status) }
+}
