@@ -14,11 +14,12 @@ PROCESS_TESTS := InteroperationTests|FunctionHostTests
 BUILD_PACKAGES := libmosquitto-dev libsqlite3-dev pkg-config python3 mosquitto-clients
 TEST_PACKAGES := $(BUILD_PACKAGES) mosquitto openssl python3-pip
 
-.PHONY: help run test build bench install lint conformance packages test-packages clean
+.PHONY: help run test build bench torture install lint conformance packages test-packages clean
 
 help:
 	@echo "make run      build fcbus, start broker, host and example functions (PORT=1883)"
 	@echo "make test     build and run every test"
+	@echo "make torture  put the broker under abuse and load (ten minutes)"
 	@echo "make bench    measure the broker beside Debian's mosquitto"
 	@echo "make build    build the release binary ($(RELEASE))"
 	@echo "make install  install it below PREFIX (default $(PREFIX))"
@@ -46,6 +47,10 @@ conformance:
 
 bench: build test-packages
 	@$(RELEASE) bench --standard --against mosquitto
+
+# Every row of abuse and load, the long ones too: about ten minutes.
+torture: build test-packages
+	@PYTHONPATH=$(PYTHON_PACKAGES) python3 Tests/Torture/torture.py $(RELEASE)
 
 install: build
 	@install -d "$(DESTDIR)$(PREFIX)/bin" "$(DESTDIR)$(PREFIX)/share/fcbus" "$(DESTDIR)$(PREFIX)/share/doc/fcbus"

@@ -109,6 +109,8 @@ let package = Package(
         .testTarget(
             name: "ConformanceTests", dependencies: ["BusTestKit", "BusCore", "BusSession", "BusWire", nioCore],
             exclude: ["statements-3.1.1.tsv", "statements-5.0.tsv"], swiftSettings: testRules),
+        tests("BusSessionTests", ["BusSession", "BusWire", nioCore]),
+        tests("BusSimulationTests", ["BusTestKit", "BusCore", "BusSession", "BusTopics", "BusWire", nioCore]),
         tests("BusServerTests", ["BusServer", "BusAccess", "BusCore", "BusSession", nioCore]),
         .testTarget(
             name: "BusStoreTests", dependencies: ["BusStore", "BusCore", "CSQLite", "BusTestKit", "StoreProbe"],

@@ -64,8 +64,8 @@ extension Broker {
         var message = request
         message.properties = self.dispatchProperties(request, dispatch)
         let outgoing = OutgoingMessage(
-            message, qos: min(request.qos, server.terms.options.maximumQoS), isCall: true,
-            subscriptionIdentifiers: server.terms.identifiers)
+            message, qos: min(request.qos, server.options.maximumQoS), isCall: true,
+            subscriptionIdentifiers: server.identifiers)
         self.offer(outgoing, to: dispatch.instance, now: now)
     }
 

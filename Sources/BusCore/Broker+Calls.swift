@@ -200,7 +200,7 @@ extension Broker {
             return
         }
         let limit = self.connections[index].maximumPacketSize
-        let delivery = PublishDelivery(qos: min(reply.qos, recipient.terms.options.maximumQoS))
+        let delivery = PublishDelivery(qos: min(reply.qos, recipient.options.maximumQoS))
         let bytes = reply.encodedByteCount(delivery, version: self.connections[index].version) + 2
         guard bytes > limit else {
             self.distribute(reply, along: route, from: session, now: now)

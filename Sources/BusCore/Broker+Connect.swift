@@ -73,7 +73,7 @@ extension Broker {
             return .violation(.badAuthenticationMethod, "extended authentication is not offered")
         }
         guard let will = connect.will else { return nil }
-        if self.limits.session.checksPayloadFormat, will.properties.payloadFormatIndicator == 1, !will.payload.isUTF8 {
+        if self.limits.session.checksPayloadFormat, will.isWronglyUTF8 {
             return .violation(.payloadFormatInvalid, "the will is said to be UTF-8 and is not")
         }
         do {

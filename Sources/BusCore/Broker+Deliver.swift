@@ -87,18 +87,24 @@ extension Broker {
         return code
     }
 
-    mutating func deliver(_ emission: inout Emission, to recipient: Route.Recipient) {
+    mutating func deliver(
+        _ emission: inout Emission, to recipient: Route.Recipient, of group: SubscriptionTree.GroupIdentifier? = nil
+    ) {
         let session = recipient.session
-        guard let terms = recipient.terms(for: emission.publisher) else { return }
-        let qos = min(emission.publish.qos, terms.options.maximumQoS)
-        let isRetained = terms.options.retainAsPublished && emission.publish.isRetained
+        if emission.publisher == session {
+            // [MQTT-3.8.3-3]
+            if recipient.options.noLocal { return }
+            if let own = recipient.own { return self.deliver(&emission, to: own.recipient(session), of: group) }
+        }
+        let qos = min(emission.publish.qos, recipient.options.maximumQoS)
+        let isRetained = recipient.options.retainAsPublished && emission.publish.isRetained
         let connection = self.sessions[session].connection
         if qos == .atMostOnce, connection == nil { return }
         guard qos == .atMostOnce, let index = connection, !self.connections[index].isReplaying else {
             var message = OutgoingMessage(
-                emission.stored(), qos: qos, isRetained: isRetained, subscriptionIdentifiers: terms.identifiers,
+                emission.stored(), qos: qos, isRetained: isRetained, subscriptionIdentifiers: recipient.identifiers,
                 expiresAt: emission.expiresAt)
-            message.group = recipient.group
+            message.group = group
             self.offer(message, to: session, now: emission.now)
             return
         }
@@ -108,7 +114,7 @@ extension Broker {
             return
         }
         let version = self.connections[index].version
-        let isPlain = !isRetained && terms.identifiers.isEmpty
+        let isPlain = !isRetained && recipient.identifiers.isEmpty
         if emission.isFanOut, isPlain, self.connections[index].takesPlainPackets {
             let packet = self.scratch.packet(of: emission.publish, version: version)
             self.list(index)
@@ -117,7 +123,7 @@ extension Broker {
             return
         }
         let delivery = PublishDelivery(
-            qos: .atMostOnce, isRetained: isRetained, subscriptionIdentifiers: terms.identifiers,
+            qos: .atMostOnce, isRetained: isRetained, subscriptionIdentifiers: recipient.identifiers,
             messageExpiryInterval: emission.expiryLeft)
         self.write(emission.publish, delivery, on: index)
     }
@@ -153,7 +159,8 @@ extension Broker {
             guard let waiting else { break }
             self.send(waiting.message, waiting.identifier, on: index, now: now)
         }
-        self.connections[index].isReplaying = !self.sessions[session].replay.isEmpty
+        self.connections[index].isReplaying =
+            !self.sessions[session].replay.isEmpty || self.sessions[session].queue.hasQoS0
     }
 
     private mutating func send(

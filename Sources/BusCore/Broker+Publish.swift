@@ -29,7 +29,8 @@ extension Broker {
             return
         }
         guard self.isNew(publish, on: index, now: now) else { return }
-        if self.hasWrongFormat(publish) {
+        // 3.3.2.3.2 lets a receiver look.
+        if self.limits.session.checksPayloadFormat, publish.isWronglyUTF8 {
             self.statistics.refusedPayloads += 1
             self.acknowledge(publish, .payloadFormatInvalid, on: index)
             return
@@ -52,11 +53,6 @@ extension Broker {
             self.end(index, .violation(.receiveMaximumExceeded, message), now: now)
         }
         return false
-    }
-
-    /// Whether the payload is said to be UTF-8 and is not (3.3.2.3.2 lets a receiver look).
-    private func hasWrongFormat(_ publish: Publish) -> Bool {
-        publish.claimsUTF8 && self.limits.session.checksPayloadFormat && !publish.payload.isUTF8
     }
 
     /// Routes a message that the broker itself makes.

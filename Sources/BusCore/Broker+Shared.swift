@@ -24,11 +24,10 @@ extension Broker {
         }
         self.groupTurns[group.rawValue] = (chosen.offset + 1) % members.count
         let member = members[chosen.offset]
-        var recipient = Route.Recipient(
+        let recipient = Route.Recipient(
             session: Int(member.subscriber.rawValue), options: SubscriptionOptions(rawValue: member.options),
             identifiers: member.identifier == 0 ? [] : [member.identifier])
-        recipient.group = group
-        self.deliver(&emission, to: recipient)
+        self.deliver(&emission, to: recipient, of: group)
     }
 
     /// 3: can take it now; 2: online; 1: offline, but the message may wait for it; 0: not at all, because it is

@@ -133,6 +133,11 @@ extension Broker {
         for message in self.retainedMessages(for: record.filter, now: now) {
             if record.options.noLocal, message.isPublished(by: client) { continue }
             if self.restricts, !self.maySendRetained(message, to: session) { continue }
+            guard self.sessions[session].replay.count < self.limits.retainedMessagesMax else {
+                // One subscription to everything fits; a client that takes nothing and asks again and again does not.
+                self.statistics.droppedQueueFull += 1
+                continue
+            }
             self.sessions[session].replay.append(
                 OutgoingMessage(
                     message.publish, qos: min(message.publish.qos, record.options.maximumQoS), isRetained: true,

@@ -67,4 +67,31 @@ extension Broker {
             break
         }
     }
+
+    /// Throws away entries that mean nothing any more, once most are such: else a client that comes and goes would leave
+    /// one behind each time, for as long as its session might have lasted.
+    mutating func pruneTimers() {
+        let meaningMax = 3 * self.connections.count + 2 * self.sessions.count + 1
+        guard self.timers.count > 2 * meaningMax + 64 else { return }
+        var timers = TimerQueue()
+        swap(&timers, &self.timers)
+        timers.keep { self.hasMeaning($0) }
+        self.timers = timers
+    }
+
+    private func hasMeaning(_ entry: TimerQueue.Entry) -> Bool {
+        switch entry.kind {
+        case .connectTimeout, .keepAlive, .loginExpiry:
+            self.connections.isOccupied(entry.index, generation: entry.generation)
+                && (entry.kind != .connectTimeout || self.connections[entry.index].phase != .connected)
+        case .sessionExpiry:
+            self.sessions.isOccupied(entry.index, generation: entry.generation)
+                && self.sessions[entry.index].expiresAt == entry.due
+        case .willDelay:
+            self.sessions.isOccupied(entry.index, generation: entry.generation)
+                && self.sessions[entry.index].willDueAt == entry.due
+        case .system:
+            true
+        }
+    }
 }

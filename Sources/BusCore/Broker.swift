@@ -160,6 +160,7 @@ package struct Broker: Sendable {
         self.admission.leave(self.connections[index].origin.address)
         self.connections.remove(index)
         if let position = self.listed.firstIndex(of: index) { self.listed.remove(at: position) }
+        self.pruneTimers()
     }
 
     /// Says goodbye to every client; sessions stay as after a lost connection.

@@ -8,46 +8,54 @@ import BusTopics
 /// Immutable and shared: the cache and the publish in hand hold the same one.
 final class Route: Sendable {
     struct Recipient: Sendable {
-        /// What several subscriptions of one client come to.
-        struct Terms: Sendable {
-            var options: SubscriptionOptions
-            var identifiers: [UInt32]
-
-            mutating func merge(_ other: Terms) {
-                self.options.merge(other.options)
-                self.identifiers += other.identifiers
-            }
-        }
-
         var session: Int
-        var terms: Terms
-        /// For messages of the client itself, where some of its subscriptions are no-local and others are not.
-        private(set) var ownTerms: Terms?
-        /// The shared subscription through which the client was chosen.
-        var group: SubscriptionTree.GroupIdentifier?
+        var options: SubscriptionOptions
+        var identifiers: [UInt32]
+        /// How the client gets its own messages, where some of its subscriptions are no-local and others are not. An
+        /// object, so that the many that have none pay for a word only.
+        private(set) var own: OwnTerms?
 
         init(session: Int, options: SubscriptionOptions, identifiers: [UInt32]) {
             self.session = session
-            self.terms = Terms(options: options, identifiers: identifiers)
+            self.options = options
+            self.identifiers = identifiers
         }
 
-        /// The terms for a message of `publisher`, `nil` where no-local keeps it from the client ([MQTT-3.8.3-3]).
-        func terms(for publisher: Int?) -> Terms? {
-            guard self.session == publisher else { return self.terms }
-            if let own = self.ownTerms { return own }
-            return self.terms.options.noLocal ? nil : self.terms
-        }
-
-        mutating func merge(_ other: Terms) {
-            if self.ownTerms != nil || self.terms.options.noLocal != other.options.noLocal {
-                let own = self.ownTerms ?? (self.terms.options.noLocal ? nil : self.terms)
-                self.ownTerms = own
-                if !other.options.noLocal {
-                    self.ownTerms?.merge(other)
-                    if own == nil { self.ownTerms = other }
+        /// Adds another subscription of the client.
+        mutating func merge(_ options: SubscriptionOptions, _ identifiers: [UInt32]) {
+            if self.own != nil || self.options.noLocal != options.noLocal {
+                var parts: [OwnTerms] = []
+                if let own = self.own {
+                    parts.append(own)
+                } else if !self.options.noLocal {
+                    parts.append(OwnTerms(options: self.options, identifiers: self.identifiers))
                 }
+                if !options.noLocal { parts.append(OwnTerms(options: options, identifiers: identifiers)) }
+                self.own = OwnTerms(merging: parts)
             }
-            self.terms.merge(other)
+            self.options.merge(options)
+            self.identifiers += identifiers
+        }
+    }
+
+    /// The subscriptions of a client that are not no-local, taken together.
+    final class OwnTerms: Sendable {
+        let options: SubscriptionOptions
+        let identifiers: [UInt32]
+
+        init(options: SubscriptionOptions, identifiers: [UInt32]) {
+            self.options = options
+            self.identifiers = identifiers
+        }
+
+        func recipient(_ session: Int) -> Recipient {
+            Recipient(session: session, options: self.options, identifiers: self.identifiers)
+        }
+
+        convenience init(merging parts: [OwnTerms]) {
+            var options = parts.first?.options ?? SubscriptionOptions(rawValue: 0)
+            for part in parts.dropFirst() { options.merge(part.options) }
+            self.init(options: options, identifiers: parts.flatMap(\.identifiers))
         }
     }
 
@@ -116,7 +124,7 @@ final class Route: Sendable {
             let options = SubscriptionOptions(rawValue: entry.options)
             let identifiers = entry.identifier == 0 ? [] : [entry.identifier]
             if entries.count > 1, let place = places[entry.subscriber.rawValue] {
-                recipients[place].merge(Recipient.Terms(options: options, identifiers: identifiers))
+                recipients[place].merge(options, identifiers)
                 continue
             }
             if entries.count > 1 { places[entry.subscriber.rawValue] = recipients.count }
@@ -145,10 +153,23 @@ struct RouteCache: Sendable {
         guard let route = unsafe self.routes[self.place(of: topic)], route.generation == generation,
             route.topic.count == topic.count
         else { return nil }
-        let isSame = unsafe route.topic.withUnsafeBytes { known in
-            unsafe known.elementsEqual(topic)
-        }
+        let isSame = unsafe route.topic.withUnsafeBytes { known in unsafe Self.isSame(known, topic) }
         return isSame ? route : nil
+    }
+
+    /// Compares two topics of one length, eight bytes at a time: every publish comes by here.
+    private static func isSame(_ left: UnsafeRawBufferPointer, _ right: UnsafeRawBufferPointer) -> Bool {
+        var offset = 0
+        while offset + 8 <= left.count {
+            let word = unsafe left.loadUnaligned(fromByteOffset: offset, as: UInt64.self)
+            guard unsafe word == right.loadUnaligned(fromByteOffset: offset, as: UInt64.self) else { return false }
+            offset += 8
+        }
+        while offset < left.count {
+            guard unsafe left[offset] == right[offset] else { return false }
+            offset += 1
+        }
+        return true
     }
 
     mutating func insert(_ route: Route) {

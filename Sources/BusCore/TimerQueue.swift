@@ -23,6 +23,8 @@ struct TimerQueue: Sendable {
 
     private var entries = Heap<Entry>()
 
+    var count: Int { self.entries.count }
+
     var next: Timestamp { self.entries.min?.due ?? .never }
 
     mutating func arm(_ entry: Entry) {
@@ -34,5 +36,10 @@ struct TimerQueue: Sendable {
     mutating func popDue(at now: Timestamp) -> Entry? {
         guard let first = self.entries.min, first.due <= now else { return nil }
         return self.entries.popMin()
+    }
+
+    /// Throws all entries away for which `isKept` says no.
+    mutating func keep(where isKept: (Entry) -> Bool) {
+        self.entries = Heap(self.entries.unordered.filter(isKept))
     }
 }

@@ -24,7 +24,8 @@ package struct Connection: Sendable {
     package var isListed = false
     /// The driver has more bytes in its hands than the client takes.
     package var isCongested = false
-    /// Retained messages wait for the client: nothing may be written past them.
+    /// Retained messages wait for the client, or QoS 0 messages that had to wait behind them: nothing may be written
+    /// past them ([MQTT-4.6.0-6]).
     package var isReplaying = false
     /// QoS 0 messages dropped on this connection because it was congested.
     package var droppedCount = 0

@@ -31,6 +31,7 @@ package struct MessageQueue: Sendable {
 
     package var count: Int { self.messages.count }
     package var isEmpty: Bool { self.messages.isEmpty }
+    package var hasQoS0: Bool { self.qos0Count > 0 }
 
     package mutating func append(_ message: OutgoingMessage, limits: Limits) -> Admission {
         var admission = Admission.queued

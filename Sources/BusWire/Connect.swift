@@ -54,4 +54,9 @@ package struct Will: Sendable, Equatable {
         self.isRetained = isRetained
         self.properties = properties
     }
+
+    /// The payload is said to be UTF-8 and is not.
+    package var isWronglyUTF8: Bool {
+        self.properties.payloadFormatIndicator == 1 && !self.payload.readableBytesUInt8Span.isUTF8
+    }
 }

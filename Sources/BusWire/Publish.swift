@@ -25,7 +25,7 @@ package struct Publish: Sendable {
     package var isDuplicate: Bool
     private(set) var hasSubscriptionIdentifiers = false
     /// The Payload Format Indicator is 1.
-    package private(set) var claimsUTF8 = false
+    private(set) var claimsUTF8 = false
 
     package init(
         topic: String,
@@ -100,6 +100,13 @@ package struct Publish: Sendable {
     /// Shares storage.
     package var payload: ByteBuffer {
         self.slice(at: self.payloadOffset, length: self.payloadLength)
+    }
+
+    /// The payload is said to be UTF-8 and is not. U+0000 is fine here, as a payload is not a string of the protocol.
+    package var isWronglyUTF8: Bool {
+        guard self.claimsUTF8 else { return false }
+        let bytes = self.content.readableBytesUInt8Span
+        return !bytes.extracting(self.payloadOffset..<bytes.count).isUTF8
     }
 
     package var payloadLength: Int {

@@ -7,6 +7,16 @@ extension Span where Element == UInt8 {
     func uint32(at index: Int) -> UInt32 {
         UInt32(self.uint16(at: index)) << 16 | UInt32(self.uint16(at: index + 2))
     }
+
+    /// Whether all of it is well-formed UTF-8, U+0000 included.
+    var isUTF8: Bool {
+        do {
+            _ = try UTF8Span(validating: self)
+            return true
+        } catch {
+            return false
+        }
+    }
 }
 
 /// A variable byte integer as found on the wire (MQTT 5.0, 1.5.5).

@@ -6,12 +6,14 @@ import Testing
 struct TortureTests {
     @Test(
         "The broker stands the row",
-        arguments: ["R04", "R06", "R07", "R08", "R09", "R11", "R12", "R13", "R14", "R18"])
+        arguments: ["R04", "R06", "R07", "R08", "R09", "R11", "R12", "R13", "R14", "R18", "R24"])
     func row(_ name: String) async throws {
         let binary = try #require(RunningBroker.binary)
         let script = URL(filePath: #filePath).deletingLastPathComponent().deletingLastPathComponent()
             .appending(path: "Torture/torture.py").path
-        let result = try await run("python3", [script, binary, "short", name], timeout: 240)
+        let packages = ProcessInfo.processInfo.environment["FCBUS_TEST_PYTHONPATH"] ?? ""
+        let result = try await run(
+            "python3", [script, binary, "short", name], timeout: 240, environment: ["PYTHONPATH": packages])
         #expect(result.code == 0, "\(result.lines.joined(separator: "\n"))")
         #expect(result.lines.contains { $0.hasPrefix("ok \(name)") })
     }

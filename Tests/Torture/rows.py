@@ -229,6 +229,39 @@ def R18_topic_alias_abuse(start):
     return "all refused"
 
 
+def R24_stock_latency(start):
+    """paho-mqtt at its defaults: QoS 1 there and back, where others make it wait 44 or 88 ms."""
+    import paho.mqtt.client as mqtt
+
+    broker = start()
+    arrived = threading.Event()
+    clients = [mqtt.Client(mqtt.CallbackAPIVersion.VERSION2) for _ in range(2)]
+    caller, callee = clients
+    callee.on_message = lambda client, user, message: client.publish("reply", message.payload, 1)
+    caller.on_message = lambda *arguments: arrived.set()
+    ready = threading.Barrier(3)
+    for client, topic in ((caller, "reply"), (callee, "request")):
+        client.on_subscribe = lambda *arguments: ready.wait(20)
+        client.on_connect = lambda client, *arguments, topic=topic: client.subscribe(topic, 1)
+        client.connect("127.0.0.1", broker.port)
+        client.loop_start()
+    ready.wait(20)
+    times = []
+    for _ in range(200):
+        arrived.clear()
+        begun = time.perf_counter()
+        caller.publish("request", b"x" * 64, 1)
+        check(arrived.wait(10), "no reply")
+        times.append((time.perf_counter() - begun) * 1000)
+    for client in clients:
+        client.disconnect()
+        client.loop_stop()
+    median = sorted(times)[len(times) // 2]
+    check(median < 20, f"p50 {median:.1f} ms")
+    broker.stop()
+    return f"p50 {median:.2f} ms, p99 {sorted(times)[int(len(times) * 0.99)]:.2f} ms"
+
+
 # ---- tier N: long ----
 
 
@@ -451,6 +484,30 @@ def S09_brute_force(start):
     return f"{tries / 8:.0f} guesses/s, {spent:.1f} s of processor time in 8 s, probe p50 {median:.2f} p99 {worst:.1f} ms"
 
 
+def many_filters(start):
+    """A million filters of a thousand clients, most with wildcards, and what one message costs beside them."""
+    broker = start("  subscriptionsMax: 2000000")
+    clients = []
+    begun = time.monotonic()
+    for number in range(1000):
+        client = Client(broker.port, f"c{number}", source=f"127.0.0.{2 + number % 8}")
+        client.send(subscribe([f"site/{number}/+/{item}/#" for item in range(1000)]))
+        clients.append(client)
+    for client in clients:
+        check(client.expect(0x90)[3:].count(0) == 1000, "a filter was refused")
+    took = time.monotonic() - begun
+    growth = broker.growth()
+    writer = Client(broker.port, "writer")
+    before = broker.processor_time()
+    for number in range(1000):
+        writer.send(publish(f"site/{number}/x/{number}/y", b"x", 1, 1))
+        writer.expect(0x40)
+        clients[number].expect(0x30)
+    each = (broker.processor_time() - before) * 1000
+    broker.stop()
+    return f"{took:.0f} s to subscribe, memory +{growth:.0f} MiB, {each:.0f} us of processor time a message"
+
+
 SHORT = [
     R04_slow_consumer,
     R06_half_open,
@@ -462,6 +519,7 @@ SHORT = [
     R13_topic_bombs,
     R14_subscription_explosion,
     R18_topic_alias_abuse,
+    R24_stock_latency,
 ]
 LONG = [
     R01_connection_flood,
@@ -472,4 +530,5 @@ LONG = [
     R16_will_storm,
     R17_takeover_race,
     S09_brute_force,
+    many_filters,
 ]

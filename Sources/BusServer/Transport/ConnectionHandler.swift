@@ -17,7 +17,7 @@ final class ConnectionHandler: ChannelInboundHandler {
     private(set) var identifier: ConnectionIdentifier?
     /// After the last word to the client its input is read and thrown away, so that the word is not lost to a reset.
     private var isClosing = false
-    /// Something was written to the client since its last read: an acknowledgement of its bytes went along.
+    /// Something was written to the client after its last bytes came: their acknowledgement went along.
     private var hasWritten = false
     private var lingeringEnd: Scheduled<Void>?
     /// How long a client may take to close its side after our last word.
@@ -77,6 +77,7 @@ final class ConnectionHandler: ChannelInboundHandler {
 
     func channelRead(context: ChannelHandlerContext, data: NIOAny) {
         guard let identifier = self.identifier, !self.isClosing else { return }
+        self.hasWritten = false
         let bytes = self.unwrapInboundIn(data)
         var unreported = bytes.readableBytes
         var publishCount = 0
@@ -121,7 +122,6 @@ final class ConnectionHandler: ChannelInboundHandler {
     /// All that this read has caused was written.
     func readWasFlushed() {
         if !self.hasWritten, let context = self.context { self.acknowledgeAtOnce(context) }
-        self.hasWritten = false
     }
 
     /// A read that leaves nothing to write must not wait for a delayed acknowledgement: a client with Nagle's algorithm

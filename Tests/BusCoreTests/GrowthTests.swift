@@ -1,0 +1,77 @@
+import BusSession
+import BusTestKit
+import BusWire
+import NIOCore
+import Testing
+
+@testable import BusCore
+
+/// What clients can do again and again must not leave something behind each time.
+@Suite("Growth")
+struct GrowthTests {
+    let network = TestNetwork()
+
+    @Test("A client that comes and goes leaves no heap of timers behind", arguments: [false, true])
+    func timers(_ isClean: Bool) {
+        for _ in 0..<1000 {
+            let client = ScriptedClient(self.network)
+            client.connect(
+                "c", cleanStart: isClean, will: Will(topic: "w", properties: [.willDelayInterval(3600)]),
+                properties: [.sessionExpiryInterval(86_400)])
+            client.drop()
+            self.network.advance(milliseconds: 1)
+        }
+        #expect(self.network.broker.timers.count < 200)
+    }
+
+    @Test("Timers that still mean something survive when the others are thrown away")
+    func meaning() {
+        let lasting = ScriptedClient(self.network)
+        lasting.connect("lasting", keepAlive: 60)
+        let waiting = ScriptedClient(self.network)
+        let gone = ScriptedClient(self.network)
+        gone.connect(
+            "gone", will: Will(topic: "will", properties: [.willDelayInterval(30)]),
+            properties: [.sessionExpiryInterval(70)])
+        gone.drop()
+        let watcher = ScriptedClient(self.network, version: .v3_1_1)
+        watcher.connect("watcher", keepAlive: 300)
+        watcher.subscribe("will")
+        for _ in 0..<500 {
+            let client = ScriptedClient(self.network)
+            client.connect("c", properties: [.sessionExpiryInterval(100)])
+            client.drop()
+        }
+        self.network.advance(seconds: 6)
+        #expect(waiting.isClosed)
+        #expect(watcher.takePublishes().isEmpty)
+        self.network.advance(seconds: 30)
+        #expect(watcher.takePublishes().count == 1)
+        self.network.advance(seconds: 40)
+        #expect(self.network.events.contains(.sessionEnded(client: "gone")))
+        #expect(!lasting.isClosed)
+        self.network.advance(seconds: 20)
+        #expect(lasting.isClosed)
+        self.network.advance(seconds: 100)
+        #expect(self.network.broker.sessionCount == 1)
+    }
+
+    @Test("A client that subscribes again and again and reads nothing is owed retained messages up to a limit")
+    func replays() throws {
+        var limits = BrokerLimits()
+        limits.retainedMessagesMax = 10
+        let network = TestNetwork(limits: limits)
+        let publisher = ScriptedClient(network)
+        publisher.connect("p")
+        for number in 0..<10 { publisher.publish("r/\(number)", "x", isRetained: true) }
+        let subscriber = ScriptedClient(network)
+        subscriber.connect("s")
+        network.setCongested(true, on: try #require(subscriber.identifier))
+        for _ in 0..<100 { subscriber.subscribe("r/+") }
+        let session = try #require(network.broker.sessionOfClient[ClientIdentifier("s")])
+        #expect(network.broker.sessions[session].replay.count == 10)
+        #expect(network.broker.statistics.droppedQueueFull == 990)
+        network.setCongested(false, on: try #require(subscriber.identifier))
+        #expect(subscriber.takePublishes().count == 10)
+    }
+}

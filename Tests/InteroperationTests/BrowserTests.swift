@@ -1,0 +1,47 @@
+import Foundation
+import Testing
+
+/// The example page in a real browser, where one is installed.
+@Suite(
+    "A page in the browser", .enabled(if: RunningBroker.isAvailable && Browser.isInstalled),
+    .timeLimit(.minutes(3)))
+struct BrowserTests {
+    private static let browser = Browser.path
+
+    @Test("It publishes, hears its own event, and calls a function over MQTT in a WebSocket")
+    func page() async throws {
+        let port = try TestSocket.freePort()
+        let file = FileManager.default.temporaryDirectory.appending(path: "fcbus-browser-\(UUID().uuidString).yaml")
+        try "listeners: [{ port: 0 }, { port: \(port), webSocket: true }]\n".write(
+            to: file, atomically: true, encoding: .utf8)
+        defer { try? FileManager.default.removeItem(at: file) }
+        let page = URL(filePath: #filePath).deletingLastPathComponent().deletingLastPathComponent()
+            .deletingLastPathComponent().appending(path: "Examples/browser/index.html")
+        try await RunningBroker.with(["broker", "--config", file.path]) { broker in
+            let binary = try #require(RunningBroker.binary)
+            let function = try RunningCommand(
+                binary,
+                [
+                    "serve", "EdgeFC/helloworld", "--broker", "mqtt://127.0.0.1:\(broker.port)", "--", "echo",
+                    "hello page",
+                ])
+            _ = try await function.line(timeout: 20) { $0.hasPrefix("ready") }
+            let address = "\(page.absoluteString)?try&broker=ws://127.0.0.1:\(port)/mqtt"
+            let seen = try await run(
+                Self.browser,
+                [
+                    "--headless=new", "--no-sandbox", "--disable-gpu", "--virtual-time-budget=30000", "--dump-dom",
+                    address,
+                ], timeout: 120)
+            #expect(seen.lines.contains { $0.contains("event devices/browser/temperature: 21.5") })
+            #expect(seen.lines.contains { $0.contains("EdgeFC/helloworld answered 200: hello page") })
+            function.terminate()
+        }
+    }
+}
+
+/// Debian's chromium.
+enum Browser {
+    static let path = "/usr/bin/chromium"
+    static let isInstalled = FileManager.default.isExecutableFile(atPath: path)
+}
