@@ -103,7 +103,7 @@ let package = Package(
         tests("BusTopicsTests", ["BusTopics"]),
         tests("BusContractTests", ["BusContract", "BusTopics"]),
         tests("BusAccessTests", ["BusAccess", "BusContract", "BusTopics"]),
-        tests("BusIdentityTests", ["BusIdentity", crypto, jwt]),
+        tests("BusIdentityTests", ["BusIdentity", crypto, cryptoExtras, jwt]),
         tests("BusCallsTests", ["BusCalls", "BusContract", "BusTopics", deque]),
         tests("BusCoreTests", ["BusTestKit", "BusAccess", "BusCore", "BusSession", "BusWire", nioCore]),
         .testTarget(

@@ -1,88 +1,114 @@
-/// Users and their password hashes: one `user:hash` a line, as mosquitto's password file; `#` begins a comment line.
+/// Users and their password hashes, one `user:hash` to a line, with comments and empty lines as the owner wrote them.
 ///
-/// Comments and the order of lines are kept when the file is changed. One bad line refuses the whole file: a user whose
-/// line was skipped would be locked out, or worse, be somebody else.
+/// The format is mosquitto's. One line that cannot be read refuses the whole file: a broker that skipped it would run
+/// with other users than its owner believes. User names are compared byte by byte, as MQTT compares them.
 package struct PasswordFile: Sendable {
-    private enum Line: Sendable {
-        case user(String, PasswordHash)
-        case other(String)
+    private struct Entry {
+        var line: Int
+        var hash: PasswordHash
     }
 
-    private var lines: [Line] = []
-    private var hashes: [String: PasswordHash] = [:]
+    private var lines: [String] = []
+    private var entries: [[UInt8]: Entry] = [:]
 
     package init() {}
 
-    /// - Parameter name: the file's name, as messages say it.
+    /// - Parameters:
+    ///   - text: the content of the file.
+    ///   - name: the file's name, as messages say it.
+    /// - Throws: `.passwordHash` or `.userName`, with file and line and nothing of the line's content.
     package init(_ text: String, name: String) throws(IdentityFailure) {
-        for (number, line) in text.split(separator: "\n", omittingEmptySubsequences: false).enumerated() {
-            let line = line.hasSuffix("\r") ? line.dropLast() : line
-            if line.isEmpty || line.hasPrefix("#") {
-                self.lines.append(.other(String(line)))
-                continue
-            }
-            let place = "\(name):\(number + 1)"
-            guard let colon = line.firstIndex(of: ":"), colon > line.startIndex else {
-                throw IdentityFailure("\(place): a line must be user:hash; make it with `fcbus passwd`")
-            }
-            let user = String(line[..<colon])
-            guard self.hashes[user] == nil else { throw IdentityFailure("\(place): the user \(user) is there twice") }
-            let hash: PasswordHash
-            do {
-                hash = try PasswordHash(parsing: String(line[line.index(after: colon)...]))
+        // Bytes, because a Swift character would swallow CR LF as one.
+        for line in text.utf8.split(separator: 0x0A, omittingEmptySubsequences: false) {
+            let line = line.last == 0x0D ? line.dropLast() : line
+            self.lines.append(String(Substring(line)))
+            do throws(IdentityFailure) {
+                try self.read(line)
             } catch {
-                throw IdentityFailure("\(place): the password of \(user): \(error.description)")
+                throw IdentityFailure(error.kind, "\(name):\(self.lines.count): \(error.description)")
             }
-            self.lines.append(.user(user, hash))
-            self.hashes[user] = hash
         }
-        if case .other("")? = self.lines.last { self.lines.removeLast() }
+        if self.lines.last?.isEmpty == true { self.lines.removeLast() }
     }
 
-    package func hash(of user: String) -> PasswordHash? { self.hashes[user] }
+    private mutating func read(_ line: Substring.UTF8View.SubSequence) throws(IdentityFailure) {
+        guard !line.allSatisfy({ $0 == 0x20 || $0 == 0x09 }), line.first != UInt8(ascii: "#") else { return }
+        guard let colon = line.firstIndex(of: UInt8(ascii: ":")) else {
+            throw IdentityFailure(.passwordHash, "expected `user:hash`")
+        }
+        let user = [UInt8](line[..<colon])
+        try Self.check(user)
+        if let earlier = self.entries[user] {
+            throw IdentityFailure(.userName, "the same user as in line \(earlier.line + 1)")
+        }
+        let hash = try PasswordHash(parsing: Substring(line[line.index(after: colon)...]))
+        self.entries[user] = Entry(line: self.lines.count - 1, hash: hash)
+    }
 
-    /// In the order of the file.
+    /// Finds out whether a file could hold this user.
+    ///
+    /// - Throws: `.userName`.
+    package static func check(_ user: String) throws(IdentityFailure) {
+        try self.check([UInt8](user.utf8))
+    }
+
+    /// What the file format can hold, and what a person can tell apart on a screen.
+    private static func check(_ user: [UInt8]) throws(IdentityFailure) {
+        guard let first = user.first, let last = user.last, user.count <= 65_535 else {
+            throw IdentityFailure(.userName, "a user name has 1 to 65535 bytes")
+        }
+        guard !user.contains(where: { $0 < 0x20 || $0 == 0x7F || $0 == UInt8(ascii: ":") }) else {
+            throw IdentityFailure(.userName, "a user name holds no colon and no control character")
+        }
+        guard first != UInt8(ascii: "#"), first != 0x20, last != 0x20, !user.starts(with: [0xEF, 0xBB, 0xBF]) else {
+            throw IdentityFailure(
+                .userName, "a user name does not begin with # or a byte order mark, nor begin or end with a space")
+        }
+    }
+
+    /// Everybody in the file, in its order.
     package var users: [String] {
-        self.lines.compactMap { line in
-            if case .user(let user, _) = line { user } else { nil }
-        }
+        self.entries.sorted { $0.value.line < $1.value.line }.map { String(decoding: $0.key, as: UTF8.self) }
     }
 
-    /// Any hash of the file: unknown users are made to cost what known ones do.
-    var sample: PasswordHash? {
-        for line in self.lines {
-            if case .user(_, let hash) = line { return hash }
-        }
-        return nil
+    /// Every hash, in the file's order.
+    package var hashes: [PasswordHash] {
+        self.entries.values.sorted { $0.line < $1.line }.map(\.hash)
     }
 
-    /// - Throws: for a name that the file cannot hold.
+    package func hash(of user: String) -> PasswordHash? {
+        self.entries[[UInt8](user.utf8)]?.hash
+    }
+
+    /// Gives a user, new or not, this hash; a known user's line keeps its place.
+    ///
+    /// - Throws: `.userName` for a name that the file cannot hold.
     package mutating func set(_ user: String, _ hash: PasswordHash) throws(IdentityFailure) {
-        guard !user.isEmpty, !user.hasPrefix("#"), !user.contains(where: { $0 == ":" || $0.isNewline }) else {
-            throw IdentityFailure("a user name must not be empty, begin with #, or contain a colon or a line break")
-        }
-        let index = self.lines.firstIndex { line in
-            if case .user(user, _) = line { true } else { false }
-        }
-        if let index { self.lines[index] = .user(user, hash) } else { self.lines.append(.user(user, hash)) }
-        self.hashes[user] = hash
+        let bytes = [UInt8](user.utf8)
+        try Self.check(bytes)
+        let line = self.entries[bytes]?.line ?? self.lines.count
+        if line == self.lines.count { self.lines.append("") }
+        self.lines[line] = "\(user):\(hash.text)"
+        self.entries[bytes] = Entry(line: line, hash: hash)
     }
 
-    /// `false` when there is no such user.
+    /// Removes a user's line; returns whether there was one.
     package mutating func remove(_ user: String) -> Bool {
-        guard self.hashes.removeValue(forKey: user) != nil else { return false }
-        self.lines.removeAll { line in
-            if case .user(user, _) = line { true } else { false }
-        }
+        guard let entry = self.entries.removeValue(forKey: [UInt8](user.utf8)) else { return false }
+        self.lines.remove(at: entry.line)
+        for (user, other) in self.entries where other.line > entry.line { self.entries[user]?.line -= 1 }
         return true
     }
 
+    /// The file's content.
     package var text: String {
-        self.lines.map { line in
-            switch line {
-            case .user(let user, let hash): "\(user):\(hash.text)\n"
-            case .other(let text): "\(text)\n"
-            }
-        }.joined()
+        self.lines.map { $0 + "\n" }.joined()
     }
+}
+
+extension PasswordFile: CustomStringConvertible, CustomDebugStringConvertible {
+    /// No names and no hashes, for logs.
+    package var description: String { "\(self.entries.count) users" }
+
+    package var debugDescription: String { self.description }
 }

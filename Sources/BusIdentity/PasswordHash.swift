@@ -2,149 +2,153 @@ import Crypto
 import CryptoExtras
 import FoundationEssentials
 
-/// A password as it is stored: enough to check it, not enough to learn it.
+/// What is kept of a password: enough to recognise it, not enough to know it.
 ///
-/// | form in the file | what |
-/// |---|---|
-/// | `$scrypt$ln=15,r=8,p=1$<salt>$<hash>` | scrypt (RFC 7914) with N = 2^ln, as `fcbus passwd` writes it |
-/// | `$7$<iterations>$<salt>$<hash>` | PBKDF2 with HMAC-SHA-512, mosquitto 2 |
-/// | `$6$<salt>$<hash>` | SHA-512 of password and salt, mosquitto 1 |
-///
-/// Salt and hash are base64.
-package struct PasswordHash: Sendable, Equatable {
-    private enum Scheme: Sendable, Equatable {
-        case scrypt(log2N: Int, blockSize: Int, parallelism: Int)
-        case pbkdf2(iterations: Int)
-        case sha512
-    }
+/// New hashes are scrypt. The two kinds that `mosquitto_passwd` writes are read as well, so that a password file moves
+/// over as it is; SHA-512 without iterations is weak, and PBKDF2 as weak as its iterations (mosquitto 2.0 writes 101).
+package enum PasswordHash: Equatable, Sendable {
+    case scrypt(ScryptCost, salt: [UInt8], digest: [UInt8])
+    /// PBKDF2 with HMAC-SHA-512 and 64 bytes of result.
+    case pbkdf2(iterations: Int, salt: [UInt8], digest: [UInt8])
+    /// SHA-512 of password and salt.
+    case sha512(salt: [UInt8], digest: [UInt8])
 
-    private let scheme: Scheme
-    private let salt: [UInt8]
-    private let hash: [UInt8]
+    private static let iterationsMax = 1_000_000
+    private static let saltBytes = 8...64
+    /// Not a range: a scrypt digest cut short by a full disk would still fit its password, only less well.
+    private static let digestBytes: Set = [32, 64]
+    private static let sha512Bytes = 64
 
-    /// 2^15 rounds: about 140 ms and 32 MiB for each check.
-    package static let defaultLog2N = 15
-    /// Above it one check would take seconds and most of a gateway's memory.
-    private static let log2NRange = 10...20
-    private static let iterationsMax = 10_000_000
-
-    // MARK: Making
-
-    /// Hashes a new password with a fresh salt.
+    /// Hashes a new password with a fresh salt of 16 bytes.
+    ///
+    /// - Throws: `.passwordHash` when there is no memory for a hash of that cost.
     package static func make(
-        _ password: [UInt8], log2N: Int = Self.defaultLog2N
+        password: [UInt8], cost: ScryptCost = .standard
     ) throws(IdentityFailure) -> PasswordHash {
-        var random = SystemRandomNumberGenerator()
-        let salt = (0..<16).map { _ in UInt8.random(in: 0...255, using: &random) }
-        let scheme = Scheme.scrypt(log2N: log2N, blockSize: 8, parallelism: 1)
-        return PasswordHash(
-            scheme: scheme, salt: salt, hash: try Self.derive(scheme, password, salt: salt, byteCount: 32))
-    }
-
-    private init(scheme: Scheme, salt: [UInt8], hash: [UInt8]) {
-        self.scheme = scheme
-        self.salt = salt
-        self.hash = hash
-    }
-
-    // MARK: Text
-
-    /// - Throws: what is wrong with the text, without showing it.
-    package init(parsing text: String) throws(IdentityFailure) {
-        let fields = text.split(separator: "$", omittingEmptySubsequences: false).map(String.init)
-        guard fields.count >= 4, fields[0].isEmpty else {
-            throw IdentityFailure("the hash must begin with $scrypt$, $7$ or $6$")
+        var generator = SystemRandomNumberGenerator()
+        let salt = (0..<16).map { _ in UInt8.random(in: 0...255, using: &generator) }
+        guard let key = Self.scryptKey(password, cost, salt: salt, bytes: 32) else {
+            throw IdentityFailure(.passwordHash, "cannot hash the password with scrypt \(cost): not enough memory")
         }
-        switch (fields[1], fields.count) {
-        case ("scrypt", 5): self.scheme = try Self.scrypt(fields[2])
-        case ("7", 5):
-            guard let iterations = Int(fields[2]), (1...Self.iterationsMax).contains(iterations) else {
-                throw IdentityFailure("the number of iterations is out of range")
-            }
-            self.scheme = .pbkdf2(iterations: iterations)
-        case ("6", 4): self.scheme = .sha512
-        default: throw IdentityFailure("the hash must begin with $scrypt$, $7$ or $6$ and have all its parts")
-        }
-        guard let salt = Self.bytes(fields[fields.count - 2]), let hash = Self.bytes(fields[fields.count - 1]),
-            !salt.isEmpty, hash.count >= 16
-        else { throw IdentityFailure("salt and hash must be base64") }
-        self.salt = salt
-        self.hash = hash
+        return .scrypt(cost, salt: salt, digest: unsafe key.withUnsafeBytes { bytes in unsafe [UInt8](bytes) })
     }
 
-    private static func scrypt(_ parameters: String) throws(IdentityFailure) -> Scheme {
-        var values: [String: Int] = [:]
-        for parameter in parameters.split(separator: ",") {
-            let parts = parameter.split(separator: "=")
-            guard parts.count == 2, let value = Int(parts[1]) else { break }
-            values[String(parts[0])] = value
-        }
-        guard let log2N = values["ln"], self.log2NRange.contains(log2N), let blockSize = values["r"],
-            (1...32).contains(blockSize), let parallelism = values["p"], (1...16).contains(parallelism)
-        else { throw IdentityFailure("scrypt needs ln from 10 to 20, r from 1 to 32 and p from 1 to 16") }
-        return .scrypt(log2N: log2N, blockSize: blockSize, parallelism: parallelism)
-    }
-
-    package var text: String {
-        let tail = "\(Self.base64(self.salt))$\(Self.base64(self.hash))"
-        return switch self.scheme {
-        case .scrypt(let log2N, let blockSize, let parallelism):
-            "$scrypt$ln=\(log2N),r=\(blockSize),p=\(parallelism)$\(tail)"
-        case .pbkdf2(let iterations): "$7$\(iterations)$\(tail)"
-        case .sha512: "$6$\(tail)"
-        }
-    }
-
-    private static func bytes(_ text: String) -> [UInt8]? {
-        let padding = String(repeating: "=", count: (4 - text.utf8.count % 4) % 4)
-        return Data(base64Encoded: text + padding).map(Array.init)
-    }
-
-    private static func base64(_ bytes: [UInt8]) -> String { Data(bytes).base64EncodedString() }
-
-    // MARK: Checking
-
-    /// Takes as long as the hash was made to take; the comparison takes the same time for every password.
+    /// Whether this is the password; takes the same time wherever a wrong one differs.
     package func verify(_ password: [UInt8]) -> Bool {
-        // A hash whose parameters the library refuses fits no password.
-        guard
-            let derived = try? Self.derive(self.scheme, password, salt: self.salt, byteCount: self.hash.count)
-        else { return false }
-        guard derived.count == self.hash.count else { return false }
-        return zip(derived, self.hash).reduce(UInt8(0)) { $0 | ($1.0 ^ $1.1) } == 0
-    }
-
-    /// A hash of the same cost that fits no password: what an unknown user is checked against.
-    package var decoy: PasswordHash {
-        PasswordHash(scheme: self.scheme, salt: self.salt.map { ~$0 }, hash: self.hash.map { _ in 0 })
-    }
-
-    private static func derive(
-        _ scheme: Scheme, _ password: [UInt8], salt: [UInt8], byteCount: Int
-    ) throws(IdentityFailure) -> [UInt8] {
-        do {
-            switch scheme {
-            case .scrypt(let log2N, let blockSize, let parallelism):
-                let key = try KDF.Scrypt.deriveKey(
-                    from: password, salt: salt, outputByteCount: byteCount, rounds: 1 << log2N, blockSize: blockSize,
-                    parallelism: parallelism)
-                return unsafe key.withUnsafeBytes { unsafe Array($0) }
-            case .pbkdf2(let iterations):
-                let key = try KDF.Insecure.PBKDF2.deriveKey(
-                    from: password, salt: salt, using: .init(sha512: ()), outputByteCount: byteCount,
-                    unsafeUncheckedRounds: iterations)
-                return unsafe key.withUnsafeBytes { unsafe Array($0) }
-            case .sha512:
-                return Array(SHA512.hash(data: password + salt))
-            }
-        } catch {
-            throw IdentityFailure("the password cannot be hashed: \(error)")
+        let expected: [UInt8]
+        let key: SymmetricKey?
+        switch self {
+        case .scrypt(let cost, let salt, let digest):
+            expected = digest
+            key = Self.scryptKey(password, cost, salt: salt, bytes: digest.count)
+        case .pbkdf2(let iterations, let salt, let digest):
+            expected = digest
+            key = Self.pbkdf2Key(password, iterations, salt: salt, bytes: digest.count)
+        case .sha512(let salt, let digest):
+            expected = digest
+            key = SymmetricKey(data: SHA512.hash(data: password + salt))
         }
+        // Two keys are compared in constant time.
+        return key == SymmetricKey(data: expected)
+    }
+
+    private static func scryptKey(_ password: [UInt8], _ cost: ScryptCost, salt: [UInt8], bytes: Int) -> SymmetricKey? {
+        // The cost is valid by its type, so what is left to fail is the memory: then nobody is let in.
+        try? KDF.Scrypt.deriveKey(
+            from: password, salt: salt, outputByteCount: bytes, rounds: 1 << cost.roundsLog2,
+            blockSize: cost.blockSize, parallelism: cost.parallelism)
+    }
+
+    private static func pbkdf2Key(_ password: [UInt8], _ iterations: Int, salt: [UInt8], bytes: Int) -> SymmetricKey? {
+        // Few iterations are what mosquitto wrote; as above, a failure lets nobody in.
+        try? KDF.Insecure.PBKDF2.deriveKey(
+            from: password, salt: salt, using: .sha512, outputByteCount: bytes, unsafeUncheckedRounds: iterations)
     }
 }
 
-extension KDF.Insecure.PBKDF2.HashFunction {
-    fileprivate init(sha512: Void) {
-        self = .sha512
+// MARK: Text
+
+extension PasswordHash {
+    /// Reads a hash as it stands in a password file.
+    ///
+    /// - Throws: `.passwordHash`; the message holds nothing of the text.
+    package init(parsing text: some StringProtocol) throws(IdentityFailure) {
+        let fields = String(text).split(separator: "$" as Character, omittingEmptySubsequences: false).map(String.init)
+        guard fields.count > 2, fields[0].isEmpty else {
+            throw IdentityFailure(.passwordHash, "no password hash; `fcbus passwd FILE USER` writes one")
+        }
+        let hash: PasswordHash? =
+            switch (fields[1], fields.count) {
+            case ("scrypt", 5): Self.scrypt(cost: fields[2], salt: fields[3], digest: fields[4])
+            case ("7", 5): Self.pbkdf2(iterations: fields[2], salt: fields[3], digest: fields[4])
+            case ("6", 4): Self.sha512(salt: fields[2], digest: fields[3])
+            case ("scrypt", _), ("7", _), ("6", _): nil
+            default:
+                throw IdentityFailure(
+                    .passwordHash, "a hash of a kind that is not read here: scrypt, and mosquitto's $7$ and $6$, are")
+            }
+        guard let hash else {
+            throw IdentityFailure(.passwordHash, "a password hash that is damaged or asks for too much work")
+        }
+        self = hash
     }
+
+    /// The hash as a password file holds it.
+    package var text: String {
+        switch self {
+        case .scrypt(let cost, let salt, let digest):
+            "$scrypt$\(cost)$\(Base64Text.unpadded(salt))$\(Base64Text.unpadded(digest))"
+        case .pbkdf2(let iterations, let salt, let digest):
+            "$7$\(iterations)$\(Base64Text.padded(salt))$\(Base64Text.padded(digest))"
+        case .sha512(let salt, let digest):
+            "$6$\(Base64Text.padded(salt))$\(Base64Text.padded(digest))"
+        }
+    }
+
+    private static func scrypt(cost text: String, salt: String, digest: String) -> PasswordHash? {
+        let fields = text.split(separator: ",", omittingEmptySubsequences: false)
+        guard fields.count == 3, let rounds = self.number(fields[0], after: "ln="),
+            let block = self.number(fields[1], after: "r="), let parallel = self.number(fields[2], after: "p="),
+            let cost = ScryptCost(roundsLog2: rounds, blockSize: block, parallelism: parallel),
+            let salt = Base64Text.unpadded(salt), self.saltBytes.contains(salt.count),
+            let digest = Base64Text.unpadded(digest), self.digestBytes.contains(digest.count)
+        else { return nil }
+        return .scrypt(cost, salt: salt, digest: digest)
+    }
+
+    private static func pbkdf2(iterations: String, salt: String, digest: String) -> PasswordHash? {
+        guard let iterations = self.number(iterations[...], after: ""), (1...self.iterationsMax).contains(iterations),
+            let salt = Base64Text.padded(salt), self.saltBytes.contains(salt.count),
+            let digest = Base64Text.padded(digest), digest.count == self.sha512Bytes
+        else { return nil }
+        return .pbkdf2(iterations: iterations, salt: salt, digest: digest)
+    }
+
+    private static func sha512(salt: String, digest: String) -> PasswordHash? {
+        guard let salt = Base64Text.padded(salt), self.saltBytes.contains(salt.count),
+            let digest = Base64Text.padded(digest), digest.count == self.sha512Bytes
+        else { return nil }
+        return .sha512(salt: salt, digest: digest)
+    }
+
+    /// Digits only: `Int` would take a sign as well.
+    private static func number(_ text: Substring, after prefix: String) -> Int? {
+        let digits = text.dropFirst(prefix.count)
+        guard text.hasPrefix(prefix), !digits.hasPrefix("0"), digits.utf8.allSatisfy({ (0x30...0x39).contains($0) })
+        else { return nil }
+        return Int(digits)
+    }
+}
+
+extension PasswordHash: CustomStringConvertible, CustomDebugStringConvertible {
+    /// The kind and its cost; salt and digest stay out of logs.
+    package var description: String {
+        switch self {
+        case .scrypt(let cost, salt: _, digest: _): "scrypt \(cost)"
+        case .pbkdf2(let iterations, salt: _, digest: _): "PBKDF2 with \(iterations) iterations"
+        case .sha512: "SHA-512"
+        }
+    }
+
+    package var debugDescription: String { self.description }
 }

@@ -1,121 +1,155 @@
-import Crypto
-import Foundation
+import Dispatch
 import Synchronization
 
-/// Checks passwords on a thread of its own: a hash that is hard to guess takes a tenth of a second, which no event loop
-/// has.
+/// Checks passwords away from the event loops, a bounded number at a time.
 ///
-/// Bounded: when too many wait, the next is told `busy` at once. A success is remembered for five minutes, as an HMAC
-/// with a key that only this process knows, so that clients which reconnect cost nothing.
+/// A hash costs 70 to 140 ms of CPU, so a worker thread does it and a queue of stated length waits for it; beyond it the
+/// answer is `.busy` at once. A user that does not exist costs the same as one that does: the password is hashed against
+/// the entry of another user, and refused whatever comes out. Which one is the same each time and spread over the file,
+/// so that in a file of mixed kinds unknown users take as long as known ones do.
 package final class PasswordVerifier: Sendable {
-    package enum Verdict: Sendable, Equatable {
-        case accepted, rejected
-        /// Too many others wait; the client may try again.
+    package enum Verdict: Sendable {
+        case accepted
+        case rejected
+        /// The queue is full; nothing was checked.
         case busy
     }
 
-    private struct Job {
+    package struct Limits: Equatable, Sendable {
+        /// Threads that hash at a time.
+        package var threads = 1
+        /// Checks that wait for a thread.
+        package var waitingMax = 64
+        /// Users whose last success is remembered; 0 remembers none.
+        package var cachedMax = 10_000
+        package var cacheLifetime = Duration.seconds(300)
+
+        package init() {}
+    }
+
+    /// What the verifier needs from outside.
+    package struct Surroundings: Sendable {
+        /// Nanoseconds on a clock that never goes back.
+        package var now: @Sendable () -> UInt64
+        /// The costly step.
+        package var matches: @Sendable (PasswordHash, [UInt8]) -> Bool
+
+        package init(
+            now: @escaping @Sendable () -> UInt64 = Self.uptime,
+            matches: @escaping @Sendable (PasswordHash, [UInt8]) -> Bool = { $0.verify($1) }
+        ) {
+            self.now = now
+            self.matches = matches
+        }
+
+        package static let uptime: @Sendable () -> UInt64 = { DispatchTime.now().uptimeNanoseconds }
+    }
+
+    private struct Check: Sendable {
         var user: String
         var password: [UInt8]
+        var seal: PasswordCache.Seal
         var completion: @Sendable (Verdict) -> Void
     }
 
     private struct State {
         var file: PasswordFile
-        /// Rises with each file: a check that began with an older one is not remembered.
+        /// Entries that stand in for users who do not exist.
+        var decoys: [PasswordHash]
+        /// Counts the files, so that a check that began with an old one is not taken for one of the new.
         var generation = 0
-        var waiting: [Job] = []
-        var known: [Data: ContinuousClock.Instant] = [:]
-        var isClosed = false
+        var cache: PasswordCache
+        var waiting: [Check] = []
+        var workers = 0
+
+        mutating func next() -> Check? {
+            guard !self.waiting.isEmpty else {
+                self.workers -= 1
+                return nil
+            }
+            return self.waiting.removeFirst()
+        }
     }
 
+    /// For a file without users: what `fcbus passwd` would write.
+    private static let lonelyDecoy = PasswordHash.scrypt(
+        .standard, salt: Array(repeating: 0, count: 16), digest: Array(repeating: 0, count: 32))
+
+    private let limits: Limits
+    private let surroundings: Surroundings
     private let state: Mutex<State>
-    private let wake = DispatchSemaphore(value: 0)
-    private let key = SymmetricKey(size: .bits256)
-    private let waitingMax: Int
-    private static let knownMax = 10_000
-    private static let knownTime = Duration.seconds(300)
-    /// What unknown users are checked against where the file has no user at all.
-    private static let decoy = try? PasswordHash.make(Array("decoy".utf8)).decoy
+    private let queue = DispatchQueue(label: "fcbus.passwords", attributes: .concurrent)
 
-    /// - Parameter waitingMax: checks that may wait for the thread.
-    package init(file: PasswordFile, waitingMax: Int = 64) {
-        self.state = Mutex(State(file: file))
-        self.waitingMax = waitingMax
-        Thread.detachNewThread { [weak self, wake = self.wake] in
-            while true {
-                wake.wait()
-                guard let self, self.work() else { return }
-            }
-        }
+    package init(file: PasswordFile, limits: Limits = Limits(), surroundings: Surroundings = Surroundings()) {
+        self.limits = limits
+        self.surroundings = surroundings
+        let cache = PasswordCache(countMax: limits.cachedMax, lifetime: limits.cacheLifetime.nanosecondsClamped)
+        self.state = Mutex(State(file: file, decoys: Self.decoys(of: file), cache: cache))
     }
 
-    deinit {
-        self.wake.signal()
-    }
-
-    /// `completion` is called once: here where the answer is known at once, else on the verifier's thread.
+    /// Checks a password.
+    ///
+    /// - Parameter completion: called once: before this returns for a remembered success and for `.busy`, else from a
+    ///   worker thread.
     package func verify(user: String, password: [UInt8], completion: @escaping @Sendable (Verdict) -> Void) {
-        let tag = self.tag(user, password)
-        let answer: Verdict? = self.state.withLock { state in
-            if let until = state.known[tag] {
-                if until > .now { return .accepted }
-                state.known[tag] = nil
-            }
-            guard state.waiting.count < self.waitingMax else { return .busy }
-            state.waiting.append(Job(user: user, password: password, completion: completion))
-            return nil
+        let now = self.surroundings.now()
+        let (verdict, needsWorker) = self.state.withLock { state -> (Verdict?, Bool) in
+            let seal = state.cache.seal(user: user, password: password)
+            if state.cache.holds(seal, now: now) { return (.accepted, false) }
+            let needsWorker = state.workers < self.limits.threads
+            guard needsWorker || state.waiting.count < self.limits.waitingMax else { return (.busy, false) }
+            state.waiting.append(Check(user: user, password: password, seal: seal, completion: completion))
+            if needsWorker { state.workers += 1 }
+            return (nil, needsWorker)
         }
-        guard let answer else {
-            self.wake.signal()
-            return
-        }
-        completion(answer)
+        if let verdict { completion(verdict) }
+        if needsWorker { self.queue.async { self.work() } }
     }
 
-    /// New users are in force for the next check; nothing is remembered of the old ones.
+    /// From now on this file counts, for checks that are under way as well; remembered successes are forgotten.
     package func replace(file: PasswordFile) {
+        let decoys = Self.decoys(of: file)
         self.state.withLock { state in
             state.file = file
+            state.decoys = decoys
             state.generation += 1
-            state.known = [:]
+            state.cache.removeAll()
         }
     }
 
+    /// Whether there is such a user now.
     package func knows(_ user: String) -> Bool {
         self.state.withLock { $0.file.hash(of: user) != nil }
     }
 
-    /// One check; `false` when the thread may go.
-    private func work() -> Bool {
-        let next = self.state.withLock { state -> (Job, PasswordHash?, isKnown: Bool, generation: Int)? in
-            guard !state.waiting.isEmpty else { return nil }
-            let job = state.waiting.removeFirst()
-            let hash = state.file.hash(of: job.user)
-            return (job, hash ?? state.file.sample?.decoy ?? Self.decoy, hash != nil, state.generation)
-        }
-        guard let (job, hash, isKnown, generation) = next else { return true }
-        // An unknown user costs what a known one does: nobody learns from the time which names exist (S09).
-        let fits = hash?.verify(job.password) ?? false
-        let isAccepted = fits && isKnown
-        if isAccepted { self.remember(job, generation: generation) }
-        job.completion(isAccepted ? .accepted : .rejected)
-        return true
+    private static func decoys(of file: PasswordFile) -> [PasswordHash] {
+        let hashes = file.hashes
+        return hashes.isEmpty ? [self.lonelyDecoy] : hashes
     }
 
-    private func remember(_ job: Job, generation: Int) {
-        let tag = self.tag(job.user, job.password)
-        self.state.withLock { state in
-            guard state.generation == generation else { return }
-            if state.known.count >= Self.knownMax { state.known.removeAll(keepingCapacity: true) }
-            state.known[tag] = .now + Self.knownTime
-        }
+    /// A worker thread's life: until nobody waits.
+    private func work() {
+        while let check = self.state.withLock({ $0.next() }) { check.completion(self.verdict(on: check)) }
     }
 
-    private func tag(_ user: String, _ password: [UInt8]) -> Data {
-        var code = HMAC<SHA256>(key: self.key)
-        code.update(data: Data(SHA256.hash(data: Data(user.utf8))))
-        code.update(data: password)
-        return Data(code.finalize())
+    private func verdict(on check: Check) -> Verdict {
+        while true {
+            let (hash, isKnown, generation) = self.state.withLock { state -> (PasswordHash?, Bool, Int) in
+                // Somebody with the same password may have waited ahead of this one: fleets share accounts.
+                if state.cache.holds(check.seal, now: self.surroundings.now()) { return (nil, true, state.generation) }
+                let hash = state.file.hash(of: check.user)
+                let decoy = state.decoys[state.cache.choice(for: check.user, below: state.decoys.count)]
+                return (hash ?? decoy, hash != nil, state.generation)
+            }
+            guard let hash else { return .accepted }
+            let isAccepted = self.surroundings.matches(hash, check.password) && isKnown
+            let isCurrent = self.state.withLock { state in
+                guard state.generation == generation else { return false }
+                if isAccepted { state.cache.insert(check.seal, now: self.surroundings.now()) }
+                return true
+            }
+            // Otherwise the file was replaced meanwhile, and what it says now is what counts.
+            if isCurrent { return isAccepted ? .accepted : .rejected }
+        }
     }
 }

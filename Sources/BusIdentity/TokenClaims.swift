@@ -1,69 +1,79 @@
 import JWTKit
 
-/// The claims of a token, whatever their names: which of them counts for what is configured.
-struct TokenClaims: JWTPayload {
-    enum Value: Sendable, Equatable {
+/// What a token says, by claim.
+struct TokenClaims: JWTPayload, Equatable {
+    /// A claim's value, as far as anybody here asks for it.
+    enum Value: Equatable, Sendable {
         case text(String)
         case number(Double)
         case texts([String])
         case other
     }
 
-    private struct Key: CodingKey {
-        let stringValue: String
-        var intValue: Int? { nil }
+    var values: [String: Value]
 
-        init(stringValue: String) {
-            self.stringValue = stringValue
-        }
+    /// The verifier checks the claims itself: it takes the time from outside and has its own words for each failure.
+    func verify(using _: some JWTAlgorithm) async throws {}
 
-        init?(intValue: Int) {
-            nil
+    /// A time in seconds since 1970.
+    ///
+    /// - Throws: `.malformedToken` for what is no time.
+    func seconds(_ claim: String) throws(IdentityFailure) -> Double? {
+        switch self.values[claim] {
+        case nil: return nil
+        case .number(let number) where abs(number) < 0x1p53: return number
+        case .number, .text, .texts, .other:
+            throw IdentityFailure(.malformedToken, "the token's `\(claim)` is no time in seconds")
         }
     }
 
-    let values: [String: Value]
+    /// A list of texts, or one alone.
+    ///
+    /// - Throws: `.malformedToken` for anything else.
+    func texts(_ claim: String) throws(IdentityFailure) -> [String]? {
+        switch self.values[claim] {
+        case nil: return nil
+        case .text(let text): return [text]
+        case .texts(let texts): return texts
+        case .number, .other:
+            throw IdentityFailure(.malformedToken, "the token's `\(claim)` is neither text nor a list of texts")
+        }
+    }
+}
 
+extension TokenClaims: Codable {
     init(from decoder: any Decoder) throws {
-        let container = try decoder.container(keyedBy: Key.self)
-        var values: [String: Value] = [:]
-        for key in container.allKeys {
-            // A claim is of one of these kinds, or of none that counts here.
-            if let text = try? container.decode(String.self, forKey: key) {
-                values[key.stringValue] = .text(text)
-            } else if let number = try? container.decode(Double.self, forKey: key) {
-                values[key.stringValue] = .number(number)
-            } else if let texts = try? container.decode([String].self, forKey: key) {
-                values[key.stringValue] = .texts(texts)
-            } else {
-                values[key.stringValue] = .other
-            }
-        }
-        self.values = values
+        self.values = try decoder.singleValueContainer().decode([String: Value].self)
     }
 
-    /// Tokens are read here, never written.
     func encode(to encoder: any Encoder) throws {
-        throw IdentityFailure("a token is not written here")
+        var container = encoder.singleValueContainer()
+        try container.encode(self.values)
+    }
+}
+
+extension TokenClaims.Value: Codable {
+    init(from decoder: any Decoder) throws {
+        let container = try decoder.singleValueContainer()
+        // A value of another type is no error here, only not this case.
+        if let text = try? container.decode(String.self) {
+            self = .text(text)
+        } else if let number = try? container.decode(Double.self) {
+            self = .number(number)
+        } else if let texts = try? container.decode([String].self) {
+            self = .texts(texts)
+        } else {
+            self = .other
+        }
     }
 
-    /// The signature is checked by now; the claims are the verifier's business, which knows the time.
-    func verify(using algorithm: some JWTAlgorithm) async throws {}
-
-    func text(_ name: String) -> String? {
-        if case .text(let text) = self.values[name] { text } else { nil }
-    }
-
-    func number(_ name: String) -> Double? {
-        if case .number(let number) = self.values[name] { number } else { nil }
-    }
-
-    /// One text counts as a list of one.
-    func texts(_ name: String) -> [String] {
-        switch self.values[name] {
-        case .text(let text): [text]
-        case .texts(let texts): texts
-        case .number, .other, nil: []
+    func encode(to encoder: any Encoder) throws {
+        var container = encoder.singleValueContainer()
+        switch self {
+        case .text(let text): try container.encode(text)
+        case .number(let number): try container.encode(number)
+        case .texts(let texts): try container.encode(texts)
+        case .other: try container.encodeNil()
         }
     }
 }

@@ -1,115 +1,116 @@
-import Crypto
-import FoundationEssentials
 import JWTKit
 
-/// How a JSON Web Token (RFC 7519) in the password field proves who a client is.
-package struct TokenSettings: Sendable, Equatable {
-    package enum Key: Sendable, Equatable {
-        /// HS256 with the bytes of this file, without a line break at their end.
-        case secret(file: String)
-        /// RS256 with this public key in PEM.
-        case rsa(file: String)
-        /// ES256 with this public key in PEM.
-        case ecdsa(file: String)
-        /// A JSON Web Key Set; each key tells its own algorithm.
-        case jwks(file: String)
-    }
-
-    package var key: Key
-    package var issuer: String?
-    package var audience: String?
-    package var userClaim = "sub"
-    package var groupsClaim = "groups"
-
-    package init(key: Key) {
-        self.key = key
-    }
-}
-
-/// Who a token says its bearer is.
-package struct TokenIdentity: Sendable, Equatable {
-    package var user: String
-    package var groups: Set<String>
-    /// Seconds since 1970.
-    package var expiresAt: Double
-}
-
-/// Checks tokens: the signature with the configured key and its own algorithm, whatever the token's header wishes; then
-/// the claims.
+/// Takes a JSON Web Token in place of a password.
+///
+/// The order is that of trust: form, algorithm, signature, and only then what the token says. The key decides about the
+/// algorithm, never the token, and nothing in a token's header is followed (`jku`, `jwk`, `x5c`).
 package struct TokenVerifier: Sendable {
-    private let settings: TokenSettings
-    private let keys: JWTKeyCollection
-    /// Clocks differ by so many seconds.
-    private static let leeway = 30.0
+    /// More than any password field should hold, so that a stranger's JSON is never long.
+    private static let tokenBytesMax = 16_384
+    private static let groupsMax = 256
 
-    /// - Throws: for a key file that cannot be read.
+    private let keys: TokenKeys
+    private let settings: TokenSettings
+
+    /// Reads the key file.
+    ///
+    /// - Throws: `.file` or `.key`, with the file's name and nothing of its content.
     package init(_ settings: TokenSettings) async throws(IdentityFailure) {
-        self.settings = settings
-        let (path, text) = try Self.read(settings.key)
-        let keys = JWTKeyCollection()
-        do {
-            switch settings.key {
-            case .secret:
-                let secret = text.hasSuffix("\n") ? String(text.dropLast()) : text
-                guard secret.utf8.count >= 32 else {
-                    throw IdentityFailure("\(path): the secret of HS256 needs 32 bytes or more (RFC 7518)")
-                }
-                await keys.add(hmac: HMACKey(from: secret), digestAlgorithm: .sha256)
-            case .rsa: await keys.add(rsa: try Insecure.RSA.PublicKey(pem: text), digestAlgorithm: .sha256)
-            case .ecdsa: await keys.add(ecdsa: try ES256PublicKey(pem: text))
-            case .jwks: try await keys.add(jwksJSON: text)
-            }
-        } catch let failure as IdentityFailure {
-            throw failure
-        } catch {
-            throw IdentityFailure("\(path) is not a key of its kind: \(error)")
-        }
-        self.keys = keys
+        self.init(keys: try await TokenKeys.read(settings.key), settings: settings)
     }
 
-    private static func read(_ key: TokenSettings.Key) throws(IdentityFailure) -> (path: String, text: String) {
-        let path =
-            switch key {
-            case .secret(let file), .rsa(let file), .ecdsa(let file), .jwks(let file): file
-            }
-        do {
-            return (path, String(decoding: try Data(contentsOf: URL(filePath: path)), as: UTF8.self))
-        } catch {
-            throw IdentityFailure("cannot read the key file \(path): is it there, and may fcbus read it?")
-        }
+    package init(keys: TokenKeys, settings: TokenSettings) {
+        self.keys = keys
+        self.settings = settings
+    }
+
+    /// Whether somebody who sends this as a password means a token, right or wrong.
+    package static func isToken(_ password: [UInt8]) -> Bool {
+        guard password.count <= self.tokenBytesMax, let text = String(validating: password, as: UTF8.self)
+        else { return false }
+        // Only whether it can be read counts here.
+        return (try? TokenHeader.read(text)) != nil
     }
 
     /// - Parameters:
-    ///   - user: the user name of CONNECT: empty, or the one that the token names.
+    ///   - user: the user name of the CONNECT packet; without one, or with an empty one, the token alone says who it is.
     ///   - now: seconds since 1970.
-    /// - Throws: why the token does not count; the token itself is not shown.
-    package func verify(token: String, user: String?, now: Double) async throws(IdentityFailure) -> TokenIdentity {
-        let claims: TokenClaims
-        do {
-            claims = try await self.keys.verify(token, as: TokenClaims.self)
-        } catch {
-            throw IdentityFailure("the token's signature does not fit, or it is not a token")
+    /// - Throws: what is wrong with the token; nothing of it is in the message.
+    package func verify(
+        token: String, user: String?, now: Double
+    ) async throws(IdentityFailure) -> TokenIdentity {
+        guard token.utf8.count <= Self.tokenBytesMax else {
+            throw IdentityFailure(.malformedToken, "the token has more than \(Self.tokenBytesMax) bytes")
         }
-        guard let expiry = claims.number("exp") else {
-            throw IdentityFailure("the token never expires: exp is missing")
+        let header = try TokenHeader.read(token)
+        guard !header.hasCriticalExtensions else {
+            throw IdentityFailure(.malformedToken, "the token demands extensions (`crit`) that are not known here")
         }
-        guard expiry + Self.leeway > now else { throw IdentityFailure("the token has expired") }
-        if let start = claims.number("nbf"), start - Self.leeway > now {
-            throw IdentityFailure("the token is not valid yet")
+        let claims = try await self.claims(of: token, keys: try self.keys.candidates(for: header))
+        let expiry = try self.checkTimes(claims, now: now)
+        try self.checkOrigin(claims)
+        let groups = try claims.texts(self.settings.groupsClaim) ?? []
+        guard groups.count <= Self.groupsMax else {
+            throw IdentityFailure(.malformedToken, "the token lists more than \(Self.groupsMax) groups")
         }
-        if let issuer = self.settings.issuer, claims.text("iss") != issuer {
-            throw IdentityFailure("the token is from another issuer")
+        return TokenIdentity(user: try self.user(claims, named: user), groups: Set(groups), expiresAt: expiry)
+    }
+
+    private func claims(of token: String, keys: [TokenKeys.Key]) async throws(IdentityFailure) -> TokenClaims {
+        for key in keys {
+            do {
+                return try await key.collection.verify(token, as: TokenClaims.self)
+            } catch let error as JWTError where error.errorType == .malformedToken {
+                // The signature is right by now. The error's own words would quote the claims.
+                throw IdentityFailure(.malformedToken, "the token's claims are no JSON object")
+            } catch {
+                // Another key of the set may have signed it.
+                continue
+            }
         }
-        if let audience = self.settings.audience, !claims.texts("aud").contains(audience) {
-            throw IdentityFailure("the token is for another audience")
+        throw IdentityFailure(.wrongSignature, "the token's signature is not by a key known here")
+    }
+
+    /// Returns when the token ends.
+    private func checkTimes(_ claims: TokenClaims, now: Double) throws(IdentityFailure) -> Double {
+        let leeway = self.settings.leewaySeconds
+        guard let expiry = try claims.seconds("exp") else {
+            // Such a token would open the door for ever.
+            throw IdentityFailure(.malformedToken, "the token does not say when it expires (`exp`)")
         }
-        guard let subject = claims.text(self.settings.userClaim), !subject.isEmpty else {
-            throw IdentityFailure("the token names no user: \(self.settings.userClaim) is missing")
+        guard now - leeway < expiry else {
+            throw IdentityFailure(.expired, "the token expired \(Int64(now - expiry)) s ago")
         }
-        if let user, !user.isEmpty, !user.utf8.elementsEqual(subject.utf8) {
-            throw IdentityFailure("the token is for another user than CONNECT names")
+        if let start = try claims.seconds("nbf"), now + leeway < start {
+            throw IdentityFailure(.notYetValid, "the token counts only in \(Int64(start - now)) s; compare the clocks")
         }
-        return TokenIdentity(
-            user: subject, groups: Set(claims.texts(self.settings.groupsClaim)), expiresAt: expiry)
+        return expiry
+    }
+
+    private func checkOrigin(_ claims: TokenClaims) throws(IdentityFailure) {
+        if let issuer = self.settings.issuer {
+            guard case .text(let name) = claims.values["iss"], name == issuer else {
+                throw IdentityFailure(.wrongIssuer, "the token is by another issuer than \(issuer)")
+            }
+        }
+        if let audience = self.settings.audience {
+            guard try claims.texts("aud")?.contains(audience) == true else {
+                throw IdentityFailure(.wrongAudience, "the token is not meant for \(audience)")
+            }
+        }
+    }
+
+    private func user(_ claims: TokenClaims, named name: String?) throws(IdentityFailure) -> String {
+        guard case .text(let user) = claims.values[self.settings.userClaim], !user.isEmpty,
+            !user.utf8.contains(where: { $0 < 0x20 || $0 == 0x7F })
+        else {
+            throw IdentityFailure(.malformedToken, "the token names no user (`\(self.settings.userClaim)`)")
+        }
+        guard let name, !name.isEmpty else { return user }
+        // Byte by byte: two spellings of one letter are two users to MQTT.
+        guard Array(name.utf8) == Array(user.utf8) else {
+            throw IdentityFailure(.wrongUser, "the token is another user's than the one who connects with it")
+        }
+        return user
     }
 }

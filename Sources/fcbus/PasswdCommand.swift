@@ -1,129 +1,137 @@
 import ArgumentParser
 import BusIdentity
 import Foundation
-import Glibc
 
 struct PasswdCommand: ParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "passwd",
-        abstract: "Add, change, list or delete the users of a password file.",
+        abstract: "Set, remove and list the users of a password file.",
         discussion: """
-            Asks for the password twice, without showing it. The file is made when it is not there, readable by its owner \
-            only. Running brokers take it up on SIGHUP. Files of mosquitto_passwd are read and kept; passwords that are set \
-            here are hashed with scrypt.
+            Asks for the password twice, or reads it as one line with --stdin; it is never an argument, where other \
+            processes could see it. The file is made where it is missing, for its owner's eyes only, and replaced as a \
+            whole. Hashes are scrypt; lines that mosquitto_passwd wrote stay as they are. A running broker takes the \
+            file over at SIGHUP.
 
             EXAMPLES
-              fcbus passwd passwords ana
-              pwgen 24 1 | tee device7.txt | fcbus passwd passwords device7 --stdin
-              fcbus passwd passwords ana --delete
-              fcbus passwd passwords --list
+              fcbus passwd /etc/fcbus/passwords ann
+              openssl rand -base64 24 | tee ann.txt | fcbus passwd /etc/fcbus/passwords ann --stdin
+              fcbus passwd /etc/fcbus/passwords ann --delete
+              fcbus passwd /etc/fcbus/passwords --list
             """)
 
     @Argument(help: "The password file.", completion: .file())
     var file: String
 
-    @Argument(help: "The user.")
+    @Argument(help: "The user whose password is set or who is removed.")
     var user: String?
 
-    @Flag(help: "Read the password from the first line of standard input.")
+    @Flag(help: "Read the password from the first line of stdin.")
     var stdin = false
 
-    @Flag(help: "Delete the user.")
+    @Flag(help: "Remove the user.")
     var delete = false
 
-    @Flag(help: "List the users.")
+    @Flag(help: "Print the users and how their passwords are hashed.")
     var list = false
+
+    @Flag(help: "Print a line of JSON for each user of the list.")
+    var json = false
 
     func validate() throws {
         guard [self.stdin, self.delete, self.list].count(where: \.self) <= 1 else {
             throw ValidationError("--stdin, --delete and --list exclude each other")
         }
-        guard (self.user == nil) == self.list else {
-            throw ValidationError(self.list ? "--list takes no user" : "a user is missing: fcbus passwd FILE USER")
+        guard self.list || self.user != nil else {
+            throw ValidationError("which user? `fcbus passwd FILE USER`, or `fcbus passwd FILE --list`")
         }
+        guard !self.list || self.user == nil else { throw ValidationError("--list takes no user") }
+        guard self.list || !self.json else { throw ValidationError("--json goes with --list") }
     }
 
     func run() throws {
-        let url = URL(filePath: self.file)
-        let isThere = FileManager.default.fileExists(atPath: url.path)
-        var users = isThere ? try self.read(url) : PasswordFile()
-        guard let user = self.user else {
-            for user in users.users { print(user) }
-            return
-        }
-        if self.delete {
-            guard users.remove(user) else { throw CommandFailure(.usage, "\(self.file) has no user \(user)") }
-        } else {
-            let password = try self.password(of: user)
-            do throws(IdentityFailure) {
-                try users.set(user, try PasswordHash.make(Array(password.utf8)))
-            } catch {
-                throw CommandFailure(.usage, error.description)
-            }
-        }
-        try self.write(users.text, to: url)
-    }
-
-    private func read(_ url: URL) throws -> PasswordFile {
-        let text: String
         do {
-            text = try String(contentsOf: url, encoding: .utf8)
-        } catch {
-            throw CommandFailure(.usage, "cannot read \(self.file): \(error.localizedDescription)")
-        }
-        do throws(IdentityFailure) {
-            return try PasswordFile(text, name: self.file)
-        } catch {
-            throw CommandFailure(.configuration, error.description)
+            if self.list {
+                try self.printUsers()
+            } else if self.delete {
+                try self.remove(self.user ?? "")
+            } else {
+                try self.set(self.user ?? "")
+            }
+        } catch let failure as IdentityFailure {
+            let status = failure.kind == .userName ? ExitStatus.refusedInput : .configuration
+            throw CommandFailure(status, failure.description)
         }
     }
 
-    private func password(of user: String) throws -> String {
-        guard !self.stdin else {
-            guard let line = readLine(), !line.isEmpty else {
-                throw CommandFailure(.usage, "no password came on standard input")
+    // MARK: Jobs
+
+    private func printUsers() throws {
+        let (text, warnings) = try PrivateFile(self.file, .passwords).readText()
+        self.warn(warnings)
+        let file = try PasswordFile(text, name: self.file)
+        let rows = file.users.map { ($0, file.hash(of: $0)?.description ?? "") }
+        if self.json {
+            for (user, hash) in rows { print(ReplyJSON.text(["user": user, "hash": hash])) }
+        } else {
+            var table = TextTable(["USER", "HASH"])
+            for (user, hash) in rows { table.add([user, hash]) }
+            print(table.text)
+        }
+    }
+
+    private func remove(_ user: String) throws {
+        // Without this a missing file would be made in order to remove somebody from it.
+        self.warn(try PrivateFile(self.file, .passwords).read().warnings)
+        try PrivateFile(self.file, .passwords).update { text throws(IdentityFailure) in
+            var file = try PasswordFile(text ?? "", name: self.file)
+            guard file.remove(user) else {
+                throw IdentityFailure(.userName, "\(self.file) has no user \(user); --list shows those it has")
             }
-            return line
+            return file.text
         }
-        guard isatty(STDIN_FILENO) == 1 else {
-            throw CommandFailure(.usage, "standard input is no terminal; give the password with --stdin")
+    }
+
+    private func set(_ user: String) throws {
+        try self.check(user)
+        let password = try self.password(for: user)
+        let hash = try PasswordHash.make(password: password)
+        try PrivateFile(self.file, .passwords).update { text throws(IdentityFailure) in
+            var file = try PasswordFile(text ?? "", name: self.file)
+            try file.set(user, hash)
+            return file.text
         }
-        let password = Self.ask("Password for \(user): ")
-        guard !password.isEmpty else { throw CommandFailure(.usage, "the password must not be empty") }
-        guard password == Self.ask("Again: ") else { throw CommandFailure(.usage, "the passwords differ") }
+    }
+
+    // MARK: Steps
+
+    /// Finds out before the password is asked for whether it could be stored.
+    private func check(_ user: String) throws {
+        try PasswordFile.check(user)
+        guard FileManager.default.fileExists(atPath: self.file) else { return }
+        let (text, warnings) = try PrivateFile(self.file, .passwords).readText()
+        self.warn(warnings)
+        _ = try PasswordFile(text, name: self.file)
+    }
+
+    private func password(for user: String) throws -> [UInt8] {
+        let password: [UInt8]
+        if self.stdin {
+            password = try PasswordPrompt.line()
+        } else {
+            guard let prompt = PasswordPrompt() else {
+                throw CommandFailure(.usage, "no terminal to ask for the password; --stdin reads it from stdin")
+            }
+            password = try prompt.ask("Password for \(user): ")
+            guard try prompt.ask("Again: ") == password else {
+                throw CommandFailure(.refusedInput, "the two passwords differ; nothing was changed")
+            }
+        }
+        guard !password.isEmpty else { throw CommandFailure(.refusedInput, "an empty password; nothing was changed") }
+        if password.count < 8 { self.warn(["a password of less than 8 characters is soon guessed"]) }
         return password
     }
 
-    /// Reads a line from the terminal, which does not show it.
-    private static func ask(_ prompt: String) -> String {
-        FileHandle.standardError.write(Data(prompt.utf8))
-        var before = termios()
-        unsafe tcgetattr(STDIN_FILENO, &before)
-        var quiet = before
-        quiet.c_lflag &= ~tcflag_t(ECHO)
-        unsafe tcsetattr(STDIN_FILENO, TCSAFLUSH, &quiet)
-        defer {
-            unsafe tcsetattr(STDIN_FILENO, TCSAFLUSH, &before)
-            FileHandle.standardError.write(Data("\n".utf8))
-        }
-        return readLine() ?? ""
+    private func warn(_ warnings: [String]) {
+        for warning in warnings { Terminal.writeError(line: "fcbus: warning: \(warning)") }
     }
-
-    /// Puts the new file in the old one's place in one step, on disk before it counts, for its owner's eyes only.
-    private func write(_ text: String, to url: URL) throws {
-        let new = url.path + ".new"
-        let descriptor = unsafe open(new, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0o600)
-        guard descriptor >= 0 else {
-            throw CommandFailure(.usage, "cannot write \(new): \(Self.lastError)")
-        }
-        let bytes = Array(text.utf8)
-        let written = unsafe Glibc.write(descriptor, bytes, bytes.count)
-        let isSafe = written == bytes.count && fsync(descriptor) == 0
-        close(descriptor)
-        guard isSafe, unsafe rename(new, url.path) == 0 else {
-            throw CommandFailure(.usage, "cannot write \(self.file): \(Self.lastError); the old file is untouched")
-        }
-    }
-
-    private static var lastError: String { unsafe String(cString: strerror(errno)) }
 }

@@ -27,7 +27,7 @@ struct TidyTests {
             "Yams", "Synchronization", "Glibc",
         ],
         "BusIdentity": [
-            "Crypto", "CryptoExtras", "JWTKit", "Synchronization", "Foundation", "FoundationEssentials",
+            "Crypto", "CryptoExtras", "JWTKit", "Synchronization", "Dispatch", "FoundationEssentials", "Glibc",
         ],
         "BusMosquitto": ["CMosquitto", "Synchronization", "Glibc"],
         "FunctionBus": [

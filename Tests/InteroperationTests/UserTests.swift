@@ -149,7 +149,7 @@ struct UserTests {
         "What is wrong with the files of users keeps the broker from starting, with the place (S10, S11)",
         arguments: [
             ("passwordFile: F/nothere", "cannot read"), ("passwordFile: F/loose", "can be read by every user"),
-            ("passwordFile: F/bad", "bad:1: the password of ana"), ("accessFile: F/writable.yaml", "can be written by"),
+            ("passwordFile: F/bad", "bad:1: no password hash"), ("accessFile: F/writable.yaml", "can be written by"),
             ("accessFile: F/bad.yaml", "bad.yaml:1"),
             ("listeners: [{ port: 0, tls: { certificate: F/bad, key: F/bad } }]", "cannot read tls.certificate"),
             ("listeners: [{ host: 0.0.0.0, port: 0 }]", "clients need no password there"),

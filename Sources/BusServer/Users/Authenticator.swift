@@ -76,7 +76,7 @@ final class Authenticator: Sendable {
             completion(.refused(.banned, "too many failed logins; try again in \(ban / 1_000_000_000 + 1) s"))
             return
         }
-        if let tokens, let password = request.password, password.count(where: { $0 == UInt8(ascii: ".") }) == 2 {
+        if let tokens, let password = request.password, TokenVerifier.isToken(password) {
             self.check(token: String(decoding: password, as: UTF8.self), tokens, request, now, completion)
         } else if let passwords, let user = request.userName {
             self.check(user, passwords, request, now, completion)
