@@ -8,15 +8,15 @@ import Testing
 struct BrowserTests {
     @Test("It publishes, hears its own event, and calls a function over MQTT in a WebSocket")
     func page() async throws {
-        let port = try TestSocket.freePort()
         let file = FileManager.default.temporaryDirectory.appending(path: "fcbus-browser-\(UUID().uuidString).yaml")
-        try "listeners: [{ port: 0 }, { port: \(port), webSocket: true }]\n".write(
+        try "listeners: [{ port: 0 }, { port: 0, webSocket: true }]\n".write(
             to: file, atomically: true, encoding: .utf8)
         defer { try? FileManager.default.removeItem(at: file) }
         let page = URL(filePath: #filePath).deletingLastPathComponent().deletingLastPathComponent()
             .deletingLastPathComponent().appending(path: "Examples/browser/index.html")
         try await RunningBroker.with(["broker", "--config", file.path]) { broker in
             let binary = try #require(RunningBroker.binary)
+            let port = try await broker.ports(count: 2)[1]
             let function = try RunningCommand(
                 binary,
                 [

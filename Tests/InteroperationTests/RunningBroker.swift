@@ -59,6 +59,14 @@ final class RunningBroker: Sendable {
         _ = try await self.running.exitCode(timeout: 10)
     }
 
+    /// The ports of its first listeners, as the ready lines tell them.
+    func ports(count: Int) async throws -> [Int] {
+        try await self.running.lines(count: count, timeout: 20).prefix(count).map { line in
+            let digits = line.split(separator: ":").last?.prefix { $0.isNumber } ?? ""
+            return try #require(Int(digits), "no port in \(line)")
+        }
+    }
+
     /// What it has logged.
     var errorText: String { self.running.errorText }
 

@@ -4,12 +4,14 @@ import Testing
 /// Stock clients over every transport of one broker.
 @Suite("Transports", .enabled(if: RunningBroker.isAvailable), .timeLimit(.minutes(3)))
 struct TransportTests {
-    /// A broker with one listener of each kind, on ports found free before.
+    /// A broker with one listener of each kind.
     struct Ports {
         let tls: Int
         let mutualTLS: Int
         let webSocket: Int
         let secureWebSocket: Int
+        /// For pages of any origin.
+        let openWebSocket: Int
         let proxied: Int
         let socket: String
     }
@@ -18,26 +20,28 @@ struct TransportTests {
         _ body: (RunningBroker, Ports, TestCertificates) async throws -> Void
     ) async throws {
         let certificates = try await TestCertificates.make()
-        let free = try (0..<5).map { _ in try TestSocket.freePort() }
-        let ports = Ports(
-            tls: free[0], mutualTLS: free[1], webSocket: free[2], secureWebSocket: free[3], proxied: free[4],
-            socket: certificates.folder.appending(path: "s").path)
+        let socket = certificates.folder.appending(path: "s").path
         let server =
             "certificate: \(certificates.certificate("server")), key: \(certificates.key("server"))"
         let text = """
             listeners:
               - { port: 0 }
-              - { port: \(ports.tls), tls: { \(server) } }
-              - port: \(ports.mutualTLS)
+              - { port: 0, tls: { \(server) } }
+              - port: 0
                 tls: { \(server), clientAuthority: \(certificates.authority), userName: commonName }
-              - { port: \(ports.webSocket), webSocket: { origins: ["http://fine.example", "http://127.0.0.1:\(ports.webSocket)"] } }
-              - { port: \(ports.secureWebSocket), webSocket: { path: /bus }, tls: { \(server) } }
-              - { port: \(ports.proxied), proxyProtocol: true }
-              - { unix: \(ports.socket), mode: "0600" }
+              - { port: 0, webSocket: { origins: ["http://fine.example"] } }
+              - { port: 0, webSocket: { path: /bus }, tls: { \(server) } }
+              - { port: 0, webSocket: true }
+              - { port: 0, proxyProtocol: true }
+              - { unix: \(socket), mode: "0600" }
             """
         let file = certificates.folder.appending(path: "fcbus.yaml")
         try text.write(to: file, atomically: true, encoding: .utf8)
         try await RunningBroker.with(["broker", "--config", file.path]) { broker in
+            let found = try await broker.ports(count: 7)
+            let ports = Ports(
+                tls: found[1], mutualTLS: found[2], webSocket: found[3], secureWebSocket: found[4],
+                openWebSocket: found[5], proxied: found[6], socket: socket)
             try await body(broker, ports, certificates)
         }
         try certificates.remove()
@@ -127,7 +131,7 @@ struct TransportTests {
     @Test("WebSocket, plain and secure, and a socket in the file system carry large and empty messages (S14)")
     func others() async throws {
         try await self.withBroker { _, ports, certificates in
-            try await self.paho(["websockets", "127.0.0.1", "\(ports.webSocket)"])
+            try await self.paho(["websockets", "127.0.0.1", "\(ports.openWebSocket)"])
             try await self.paho([
                 "websockets", "localhost", "\(ports.secureWebSocket)", certificates.authority, "/bus",
             ])
