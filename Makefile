@@ -6,6 +6,7 @@ SHELL := /bin/bash
 SWIFT ?= swift
 PREFIX ?= /usr/local
 PORT ?= 1883
+SECONDS_OF_FUZZ ?= 60
 RELEASE := .build/release/fcbus
 DEBUG := .build/debug/fcbus
 PYTHON_PACKAGES := .build/python
@@ -14,13 +15,14 @@ PROCESS_TESTS := InteroperationTests|FunctionHostTests
 BUILD_PACKAGES := libmosquitto-dev libsqlite3-dev pkg-config python3 mosquitto-clients
 TEST_PACKAGES := $(BUILD_PACKAGES) mosquitto openssl python3-pip
 
-.PHONY: help run test build bench torture install lint conformance packages test-packages clean
+.PHONY: help run test build bench torture fuzz install lint conformance packages test-packages clean
 
 help:
 	@echo "make run      build fcbus, start broker, host and example functions (PORT=1883)"
 	@echo "make test     build and run every test"
 	@echo "make torture  put the broker under abuse and load (ten minutes)"
 	@echo "make bench    measure the broker beside Debian's mosquitto"
+	@echo "make fuzz     run the broker under libFuzzer (SECONDS_OF_FUZZ=60)"
 	@echo "make build    build the release binary ($(RELEASE))"
 	@echo "make install  install it below PREFIX (default $(PREFIX))"
 	@echo "make lint     check the format of the sources"
@@ -40,7 +42,8 @@ test: test-packages lint
 	$(SWIFT) test --skip-build --no-parallel --filter '$(PROCESS_TESTS)'
 
 lint:
-	@$(SWIFT) format lint --strict --recursive --parallel --configuration .swift-format Sources Tests Package.swift
+	@$(SWIFT) format lint --strict --recursive --parallel --configuration .swift-format Sources Tests Fuzz/Package.swift \
+	    Fuzz/Sources/BrokerFuzzer Package.swift
 
 conformance:
 	@FCBUS_WRITE_CONFORMANCE=1 $(SWIFT) test --filter StatementTests
@@ -51,6 +54,13 @@ bench: build test-packages
 # Every row of abuse and load, the long ones too: about ten minutes.
 torture: build test-packages
 	@PYTHONPATH=$(PYTHON_PACKAGES) python3 Tests/Torture/torture.py $(RELEASE)
+
+# Finds new inputs below .build/fuzz, and stops at the first that breaks something.
+fuzz:
+	@mkdir -p .build/fuzz/corpus
+	$(SWIFT) build --package-path Fuzz --scratch-path .build/fuzz/build -c release --product BrokerFuzzer
+	.build/fuzz/build/release/BrokerFuzzer -max_total_time=$(SECONDS_OF_FUZZ) -max_len=2000 -print_final_stats=1 \
+	    -artifact_prefix=.build/fuzz/ .build/fuzz/corpus Fuzz/Seeds
 
 install: build
 	@install -d "$(DESTDIR)$(PREFIX)/bin" "$(DESTDIR)$(PREFIX)/share/fcbus" "$(DESTDIR)$(PREFIX)/share/doc/fcbus"
