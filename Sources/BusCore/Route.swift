@@ -138,15 +138,19 @@ final class Route: Sendable {
 /// The routes of the topics in use: a table addressed by the topic's hash where a newer topic replaces an older one.
 ///
 /// A publish on a topic seen before costs one hash and one comparison of the topic's bytes, however many filters there
-/// are; a change of any subscription makes every route stale at once, by its generation.
+/// are; a change of any subscription makes every route stale at once, by its generation. Wide routes are dear: when the
+/// recipients of all come to `recipientsMax`, the table begins anew.
 struct RouteCache: Sendable {
     private var routes: [Route?]
+    private(set) var recipientCount = 0
+    private let recipientsMax: Int
     private let seed: UInt64
 
     /// - Parameter placesLog2: the table has 2^placesLog2 places.
-    init(seed: UInt64, placesLog2: Int = 12) {
+    init(seed: UInt64, placesLog2: Int = 12, recipientsMax: Int = 1 << 20) {
         self.routes = Array(repeating: nil, count: 1 << placesLog2)
         self.seed = seed
+        self.recipientsMax = recipientsMax
     }
 
     func find(_ topic: UnsafeRawBufferPointer, generation: UInt64) -> Route? {
@@ -174,6 +178,12 @@ struct RouteCache: Sendable {
 
     mutating func insert(_ route: Route) {
         let place = unsafe route.topic.withUnsafeBytes { topic in unsafe self.place(of: topic) }
+        let difference = route.recipients.count - (self.routes[place]?.recipients.count ?? 0)
+        if self.recipientCount + difference > self.recipientsMax {
+            self.routes = Array(repeating: nil, count: self.routes.count)
+            self.recipientCount = 0
+        }
+        self.recipientCount += route.recipients.count - (self.routes[place]?.recipients.count ?? 0)
         self.routes[place] = route
     }
 

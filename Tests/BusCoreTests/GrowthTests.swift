@@ -74,4 +74,22 @@ struct GrowthTests {
         network.setCongested(false, on: try #require(subscriber.identifier))
         #expect(subscriber.takePublishes().count == 10)
     }
+
+    @Test("Routes that are kept for their topics have a limit on their recipients in all")
+    func routes() {
+        let recipients = Array(
+            repeating: Route.Recipient(session: 0, options: SubscriptionOptions(rawValue: 0), identifiers: []), count: 6
+        )
+        var cache = RouteCache(seed: 1, placesLog2: 6, recipientsMax: 20)
+        for generation in 0..<3 {
+            for number in 0..<50 {
+                let topic = Array("topic \(number)".utf8)
+                let route = Route(
+                    topic: topic, generation: UInt64(generation), kind: .plain, recipients: recipients)
+                cache.insert(route)
+                #expect(cache.recipientCount <= 20)
+                #expect(topic.withUnsafeBytes { cache.find($0, generation: route.generation) } === route)
+            }
+        }
+    }
 }
