@@ -11,6 +11,7 @@ struct BatchingTests {
         let world = World(seed: UInt64(seed) << 16) { terms in
             // A full buffer stops messages, and when it is full depends on when it is emptied.
             terms.limits.session.outboundBytesMax = 1 << 30
+            terms.authenticates = false
             terms.clientCount = 8
             terms.stepCount = 400
         }
@@ -22,7 +23,8 @@ struct BatchingTests {
             if let recording = world.recording { replay.run(recording) }
             return replay
         }
-        #expect(replays[0].sent.values.contains { $0.count > 20 })
+        let byteCount = replays[0].sent.values.reduce(0) { $0 + $1.count }
+        #expect(byteCount > 200, "too little happened")
         for replay in replays.dropFirst() {
             #expect(replay.sent == replays[0].sent, "\(replay.reading)")
             #expect(replay.events == replays[0].events, "\(replay.reading)")

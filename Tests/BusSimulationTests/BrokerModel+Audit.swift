@@ -136,20 +136,24 @@ extension BrokerModel {
 
     /// Copies of QoS 1 and 2 that were owed, did not go out, and had no excuse not to.
     func lost() -> [Delivery] {
-        let groups = self.groupDeliveries.values.joined()
-        var lost = groups.filter { $0.receiver == nil && !$0.mayBeLost }.map(\.message)
-        for session in self.sessions.values {
-            lost += session.lost.filter { delivery in
-                // What was thought to be the copy of a group, which may lack it, was this one.
-                let group = self.groupDeliveries[delivery.number]?.first {
-                    $0.receiver === session && $0.mayBeLost
-                        && $0.delivery(to: session, if: delivery.isSame) != nil
-                }
-                group?.receiver = nil
-                return group == nil
+        var lost: [Delivery] = []
+        for group in self.groupDeliveries.values.joined() where group.receiver == nil && !group.mayBeLost {
+            let isElsewhere = group.members.contains { member in
+                group.delivery(to: member.session).map { self.spare($0, for: member.session) } ?? false
             }
+            if !isElsewhere { lost.append(group.message) }
         }
+        for session in self.sessions.values { lost += session.lost.filter { !self.spare($0, for: session) } }
         return lost
+    }
+
+    /// Whether the session got the same copy from a group that may have lost it: then it was this one that came.
+    private func spare(_ delivery: Delivery, for session: ModelSession) -> Bool {
+        let group = self.groupDeliveries[delivery.number]?.first {
+            $0.receiver === session && $0.mayBeLost && $0.delivery(to: session, if: delivery.isSame) != nil
+        }
+        group?.receiver = nil
+        return group != nil
     }
 
     /// Finds the copy that a PUBLISH carries, which is then no longer owed.
@@ -191,56 +195,6 @@ extension BrokerModel {
         var delivery = message
         delivery.qos = publish.qos
         return delivery
-    }
-
-    private func takeShared(
-        _ number: Int, for session: ModelSession, _ isSame: (Delivery) -> Bool
-    ) -> Delivery? {
-        let groups = self.groupDeliveries[number] ?? []
-        for group in groups where group.receiver == nil {
-            guard let delivery = group.delivery(to: session, if: isSame) else { continue }
-            // Another member may have left it behind at its end: then it comes late.
-            if group.members.contains(where: \.session.isEnded) { self.repeated.insert(number) }
-            group.receiver = session
-            return delivery
-        }
-        // Perhaps another member, that was thought to have got it from here, got the same copy by another way.
-        for group in groups {
-            guard let delivery = group.delivery(to: session, if: isSame), let other = group.receiver,
-                let copy = group.delivery(to: other), self.takeOtherwise(copy, for: other, groups)
-            else { continue }
-            group.receiver = session
-            return delivery
-        }
-        return self.takeInherited(groups, for: session, isSame)
-    }
-
-    /// What a member left behind whose session ended goes to another member, late, and perhaps for the second time.
-    private func takeInherited(
-        _ groups: [GroupDelivery], for session: ModelSession, _ isSame: (Delivery) -> Bool
-    ) -> Delivery? {
-        for group in groups where group.members.contains(where: \.session.isEnded) {
-            guard let delivery = session.subscriptions[group.group]?.copy(of: group.message), isSame(delivery) else {
-                continue
-            }
-            group.receiver = session
-            self.repeated.insert(delivery.number)
-            return delivery
-        }
-        return nil
-    }
-
-    private func takeOtherwise(_ copy: Delivery, for session: ModelSession, _ groups: [GroupDelivery]) -> Bool {
-        if let index = session.pending[copy.number]?.firstIndex(where: { $0.isSame(as: copy) }) {
-            session.pending[copy.number]?.remove(at: index)
-            return true
-        }
-        for group in groups where group.receiver == nil {
-            guard group.delivery(to: session, if: { $0.isSame(as: copy) }) != nil else { continue }
-            group.receiver = session
-            return true
-        }
-        return false
     }
 
     private func keepOrder(_ delivery: Delivery, _ session: ModelSession) {

@@ -6,11 +6,20 @@ import BusWire
 extension BrokerModel {
     func receive(_ packet: Packet, on connection: ModelConnection) {
         guard let session = connection.session else {
+            if connection.pendingConnect != nil {
+                connection.deferred.append(packet)
+                return
+            }
             guard case .connect(let connect) = packet else {
                 self.fail("a simulated client sent \(packet.type) before CONNECT")
                 return
             }
-            self.connect(connect, on: connection)
+            if self.authenticates {
+                connection.version = connect.version
+                connection.pendingConnect = connect
+            } else {
+                self.connect(connect, on: connection)
+            }
             return
         }
         switch packet {
@@ -70,6 +79,12 @@ extension BrokerModel {
         _ received: Acknowledgement, _ session: ModelSession, on connection: ModelConnection
     ) {
         let identifier = received.packetIdentifier
+        if received.reasonCode.isError {
+            // The client refused the message: the exchange is over ([MQTT-4.3.3-4]).
+            let isPublished = session.flights[identifier.rawValue]?.phase == .published
+            if isPublished { session.flights[identifier.rawValue] = nil }
+            return
+        }
         if let flight = session.flights[identifier.rawValue], flight.delivery.qos == .exactlyOnce {
             session.flights[identifier.rawValue]?.phase = .released
             connection.replies.append(.pubRel(identifier, .success))
@@ -92,6 +107,7 @@ extension BrokerModel {
                 filter: wish.filter, qos: wish.maximumQoS, noLocal: wish.noLocal,
                 retainAsPublished: wish.retainAsPublished, identifier: identifier)
             let old = session.subscriptions.updateValue(subscription, forKey: wish.filter)
+            if wish.filter.hasPrefix("$share/") { session.memberships[wish.filter, default: []].append(subscription) }
             let isReplayed = wish.retainHandling == .sendOnSubscribe || wish.retainHandling == .sendIfNew && old == nil
             if isReplayed, !wish.filter.hasPrefix("$share/") { replayed.append((wish, subscription)) }
         }

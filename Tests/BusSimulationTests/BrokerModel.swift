@@ -10,6 +10,7 @@ import NIOCore
 /// does not hold is kept in `problem`.
 final class BrokerModel {
     let limits: BrokerLimits
+    let authenticates: Bool
     var now = Timestamp(nanoseconds: 0)
     var connections: [ConnectionIdentifier: ModelConnection] = [:]
     var sessions: [String: ModelSession] = [:]
@@ -29,8 +30,9 @@ final class BrokerModel {
     private var epochs = 0
     private(set) var problem: String?
 
-    init(limits: BrokerLimits) {
-        self.limits = limits
+    init(_ terms: Terms) {
+        self.limits = terms.limits
+        self.authenticates = terms.authenticates
     }
 
     func fail(_ problem: String) {
@@ -49,6 +51,23 @@ final class BrokerModel {
         guard let connection = self.connections[identifier] else { return }
         if connection.phase != .closed { connection.lastReceived = self.now }
         for packet in packets where connection.phase != .closed { self.receive(packet, on: connection) }
+    }
+
+    /// Somebody has found out who the client is.
+    func authenticated(_ identifier: ConnectionIdentifier, isAccepted: Bool) {
+        guard let connection = self.connections[identifier], let connect = connection.pendingConnect,
+            connection.phase == .awaitingConnect
+        else { return }
+        connection.pendingConnect = nil
+        guard isAccepted else {
+            connection.phase = .closed
+            self.closing.insert(identifier)
+            connection.replies.append(.connAck(.notAuthorized, isPresent: false))
+            return
+        }
+        self.connect(connect, on: connection)
+        for packet in connection.deferred where connection.phase != .closed { self.receive(packet, on: connection) }
+        connection.deferred = []
     }
 
     /// The network connection is gone.
@@ -99,7 +118,7 @@ final class BrokerModel {
     }
 
     private func connectDue(_ connection: ModelConnection) -> Timestamp {
-        guard connection.phase == .awaitingConnect else { return .never }
+        guard connection.phase == .awaitingConnect, connection.pendingConnect == nil else { return .never }
         return connection.openedAt.adding(seconds: self.limits.connectTimeoutSeconds)
     }
 
@@ -139,7 +158,7 @@ final class BrokerModel {
         let keepAlive = connect.version == .v5 ? capped : connect.keepAliveSeconds
         connection.keepAliveNanoseconds = UInt64(keepAlive) * 1_500_000_000
         connection.armKeepAlive(since: self.now)
-        connection.replies.append(.connAck(isPresent: isPresent))
+        connection.replies.append(.connAck(.success, isPresent: isPresent))
     }
 
     private func makeSession(_ client: String) -> ModelSession {

@@ -32,6 +32,8 @@ final class ModelSession {
     var will: Will?
     var willDueAt = Timestamp.never
     var subscriptions: [String: ModelSubscription] = [:]
+    /// All subscriptions that the session ever had to each group.
+    var memberships: [String: [ModelSubscription]] = [:]
     /// QoS 2 identifiers of the client that it has not released.
     var unreleased: Set<UInt16> = []
     /// By message number, in the order of their arrival.
@@ -71,7 +73,7 @@ final class ModelConnection {
 
     /// What the broker has to say besides PUBLISH, in this order.
     enum Reply: Equatable {
-        case connAck(isPresent: Bool)
+        case connAck(ReasonCode, isPresent: Bool)
         case pubAck(PacketIdentifier, ReasonCode)
         case pubRec(PacketIdentifier, ReasonCode)
         case pubRel(PacketIdentifier, ReasonCode)
@@ -87,6 +89,9 @@ final class ModelConnection {
     var phase = Phase.awaitingConnect
     var version = ProtocolVersion.v3_1_1
     var session: ModelSession?
+    /// What waits for the verdict about who the client is.
+    var pendingConnect: Connect?
+    var deferred: [Packet] = []
     var lastReceived: Timestamp
     var keepAliveNanoseconds: UInt64 = 0
     /// When the silence of the client is looked at next: not at each packet, but when it could first have lasted too
@@ -117,7 +122,7 @@ extension ModelConnection.Reply {
     /// `nil` for PUBLISH, which is audited by itself, and for what no broker sends.
     init?(_ packet: Packet) {
         switch packet {
-        case .connAck(let value): self = .connAck(isPresent: value.sessionPresent)
+        case .connAck(let value): self = .connAck(value.reasonCode, isPresent: value.sessionPresent)
         case .pubAck(let value): self = .pubAck(value.packetIdentifier, value.reasonCode)
         case .pubRec(let value): self = .pubRec(value.packetIdentifier, value.reasonCode)
         case .pubRel(let value): self = .pubRel(value.packetIdentifier, value.reasonCode)

@@ -21,6 +21,10 @@ final class SimulatedClient {
     let aliasMaximum: UInt16
     /// Of 100 chances to read from its socket, how many it takes.
     let appetite: Int
+    /// Of 100 messages, how many it refuses with a reason code above 0x7F.
+    let percentRefused: Int
+    /// Publishes without waiting for CONNACK, as a client may ([MQTT-3.1.4-5]).
+    let isHasty: Bool
     var phase = Phase.offline
     var link: SimulatedLink?
     /// The session it knows of, as the model counts them.
@@ -34,6 +38,8 @@ final class SimulatedClient {
     var aliases: [String: UInt16] = [:]
     /// How often the application got each delivery.
     var delivered: [Int: Int] = [:]
+    /// Deliveries that it refused at least once.
+    var refused: Set<Int> = []
     private var lastIdentifier: UInt16 = 0
 
     init(name: String, random: inout SeededGenerator) {
@@ -43,6 +49,8 @@ final class SimulatedClient {
         self.receiveMaximum = self.version == .v5 ? random.pick([nil, 1, 2, 5, 100]) : nil
         self.packetBytesMax = self.version == .v5 && random.chance(15) ? 200 : nil
         self.aliasMaximum = self.version == .v5 ? random.pick([0, 0, 2, 10]) : 0
+        self.percentRefused = self.version == .v5 && random.chance(20) ? 15 : 0
+        self.isHasty = random.chance(25)
         self.appetite = random.pick([10, 60, 100, 100])
     }
 
@@ -79,9 +87,10 @@ final class SimulatedClient {
 
     /// - Parameter epoch: which session the model says the connection has; it tells a client whose CONNACK got lost that
     ///   "session present" means another session than the one it knows.
-    func receive(_ arrival: SimulatedLink.Arrival, epoch: Int) {
+    func receive(_ arrival: SimulatedLink.Arrival, epoch: Int, refuses: Bool) {
         switch arrival.packet {
         case .connAck(let acknowledgement):
+            guard acknowledgement.reasonCode == .success else { return }
             self.phase = .connected
             if !acknowledgement.sessionPresent || epoch != self.epoch {
                 self.outgoing = []
@@ -89,7 +98,7 @@ final class SimulatedClient {
             }
             self.epoch = epoch
             for message in self.outgoing { self.writeAgain(message) }
-        case .publish(let publish): self.receive(publish, identity: arrival.identity)
+        case .publish(let publish): self.receive(publish, identity: arrival.identity, refuses: refuses)
         case .pubAck(let value):
             self.outgoing.removeAll { $0.publish.qos == .atLeastOnce && $0.isFor(value.packetIdentifier) }
         case .pubRec(let value):
@@ -107,8 +116,15 @@ final class SimulatedClient {
         }
     }
 
-    private func receive(_ publish: Publish, identity: Int?) {
+    private func receive(_ publish: Publish, identity: Int?, refuses: Bool) {
         guard let identifier = publish.packetIdentifier, let identity else { return }
+        // What it has taken it cannot refuse any more.
+        if refuses, !self.unreleased.contains(identifier.rawValue) {
+            self.refused.insert(identity)
+            let refusal = Acknowledgement(packetIdentifier: identifier, reasonCode: .quotaExceeded)
+            self.owed.append(publish.qos == .exactlyOnce ? .pubRec(refusal) : .pubAck(refusal))
+            return
+        }
         if publish.qos == .atLeastOnce {
             self.delivered[identity, default: 0] += 1
             self.owed.append(.pubAck(Acknowledgement(packetIdentifier: identifier)))

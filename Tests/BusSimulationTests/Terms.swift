@@ -10,6 +10,8 @@ struct Terms {
     /// Queues so small that they overflow: then messages may be missing, but never more than the broker counts.
     var isTight: Bool
     var hasSharedSubscriptions: Bool
+    /// Whether somebody has to find out who a client is before it is let in.
+    var authenticates: Bool
     /// Timers may fire late, as they do on a machine that stands still for a while.
     var firesLate: Bool
     /// Of 100 reads, how many give their packets to the broker one by one.
@@ -25,6 +27,7 @@ struct Terms {
         self.hasSharedSubscriptions = random.chance(60)
         // Two things due at one instant come in no order that the model could know; only groups would show it.
         self.firesLate = !self.hasSharedSubscriptions
+        self.authenticates = random.chance(30)
         self.percentSingle = random.pick([0, 50, 100])
         self.highWaterBytes = random.pick([300, 2000, 100_000])
         self.lowWaterBytes = self.highWaterBytes / 4

@@ -11,6 +11,9 @@ extension World {
             if self.random.chance(70) { self.connect(client) }
             return
         }
+        if client.phase == .connecting, client.isHasty, client.outgoing.isEmpty {
+            self.publish(client, Publish(topic: "a", payload: self.nextPayload()))
+        }
         guard client.phase == .connected else { return }
         if self.random.chance(60) { client.writeOwed(self.random.chance(50) ? .max : self.random.number(in: 1...3)) }
         switch self.random.number(below: 100) {
@@ -51,13 +54,17 @@ extension World {
     }
 
     private func will(of client: SimulatedClient) -> Will {
-        self.numbers += 1
         var properties: Properties = []
         let delay: UInt32 = self.random.pick([0, 3, 60])
         if client.version == .v5, delay > 0 { properties.append(.willDelayInterval(delay)) }
         return Will(
-            topic: TopicPool.willTopic(of: client.name), payload: Payload.make(self.numbers, isLarge: false),
+            topic: TopicPool.willTopic(of: client.name), payload: self.nextPayload(),
             qos: self.randomQoS(), isRetained: self.random.chance(40), properties: properties)
+    }
+
+    private func nextPayload() -> ByteBuffer {
+        self.numbers += 1
+        return Payload.make(self.numbers, isLarge: false)
     }
 
     private func randomQoS() -> QoS { self.random.pick([.atMostOnce, .atLeastOnce, .exactlyOnce]) }

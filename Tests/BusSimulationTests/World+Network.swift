@@ -75,7 +75,9 @@ extension World {
     func moveDown(_ link: SimulatedLink, _ count: Int) {
         for arrival in link.take(count) {
             let epoch = self.model.connections[link.identifier]?.session?.epoch
-            link.client?.receive(arrival, epoch: epoch ?? link.client?.epoch ?? 0)
+            guard let client = link.client else { continue }
+            let refuses = self.random.chance(client.percentRefused)
+            client.receive(arrival, epoch: epoch ?? client.epoch, refuses: refuses)
         }
         if link.isCongested, link.downByteCount <= self.terms.lowWaterBytes, link.isOpen {
             link.isCongested = false
@@ -97,6 +99,20 @@ extension World {
         self.broker.setCongested(link.isCongested, on: link.identifier, now: self.now)
     }
 
+    /// Tells the broker what has been found out about one of the clients that wait.
+    func answerLogin(accepting isAccepted: Bool? = nil) {
+        guard !self.logins.isEmpty else { return }
+        let login = self.logins.remove(at: self.random.number(below: self.logins.count))
+        let isAccepted = isAccepted ?? self.random.chance(90)
+        self.tick()
+        self.note("\(login.index) is \(isAccepted ? "let in" : "refused")")
+        self.model.authenticated(login, isAccepted: isAccepted)
+        let verdict = AuthenticationVerdict.accepted(user: "user", groups: [], expiresAt: .never)
+        self.broker.authenticated(
+            login, isAccepted ? verdict : .refused(.notAuthorized, "not known"), now: self.now)
+        self.settle()
+    }
+
     // MARK: Outputs
 
     /// Takes what the broker has to say until it has no more, and audits it.
@@ -107,6 +123,7 @@ extension World {
             for output in self.outputs { self.take(output) }
             if self.broker.hasStarved { self.broker.feedStarved(now: self.now) }
         } while self.broker.hasOutputs || self.broker.hasStarved
+        self.logins += self.broker.takeAuthenticationRequests().map(\.connection)
         _ = self.broker.takeEvents()
         self.model.auditSettled()
         self.auditCounts()

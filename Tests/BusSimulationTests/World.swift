@@ -15,6 +15,8 @@ final class World {
     var links: [SimulatedLink] = []
     var linkOf: [ConnectionIdentifier: SimulatedLink] = [:]
     var outputs: [Output] = []
+    /// Connections whose clients wait to be let in.
+    var logins: [ConnectionIdentifier] = []
     var numbers = 0
     /// All inputs, where they are wanted.
     var recording: Recording?
@@ -26,8 +28,9 @@ final class World {
         var terms = Terms(random: &self.random)
         adjust(&terms)
         self.terms = terms
-        self.model = BrokerModel(limits: self.terms.limits)
+        self.model = BrokerModel(terms)
         self.broker = Broker(limits: self.terms.limits, seed: seed)
+        self.broker.authenticates = terms.authenticates
         for number in 0..<self.terms.clientCount {
             self.clients.append(SimulatedClient(name: "c\(number)", random: &self.random))
         }
@@ -51,9 +54,10 @@ final class World {
 
     func step() {
         switch self.random.number(below: 100) {
-        case 0..<35: self.act(self.random.pick(self.clients))
-        case 35..<62: self.moveUp()
-        case 62..<88: self.moveDown()
+        case 0..<34: self.act(self.random.pick(self.clients))
+        case 34..<61: self.moveUp()
+        case 61..<85: self.moveDown()
+        case 85..<88: self.answerLogin()
         case 88..<90: self.breakLink()
         // Time goes by for all at once: the more clients there are, the more happens in a second.
         case 90... where self.random.number(below: self.clients.count) >= 12: self.moveUp()

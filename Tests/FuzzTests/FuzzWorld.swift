@@ -30,6 +30,7 @@ final class FuzzWorld {
     private var arrived: [String] = []
     private var decoder = PacketDecoder(role: .client, maximumPacketSize: 1 << 20, version: .v3_1_1)
     private var published = 0
+    private var logins: [ConnectionIdentifier] = []
     private var closed: Set<ConnectionIdentifier> = []
 
     static var limits: BrokerLimits {
@@ -60,6 +61,7 @@ final class FuzzWorld {
                     packetIdentifier: Self.first,
                     subscriptions: [Subscription(filter: "quiet/corner", maximumQoS: .atMostOnce)])),
             from: self.subscriber)
+        self.broker.authenticates = self.random.chance(30)
     }
 
     private static var first: PacketIdentifier {
@@ -86,6 +88,7 @@ final class FuzzWorld {
             if waiting[index].1.isEmpty { waiting.remove(at: index) }
             if self.random.chance(10) { self.advance(seconds: UInt64(self.random.number(in: 1...3))) }
             if self.random.chance(15) { self.toggleCongestion() }
+            if self.random.chance(50) { self.answerLogins() }
             self.audit()
         }
         self.leave()
@@ -186,6 +189,21 @@ final class FuzzWorld {
         if codes != [failure.reasonCode] { self.fail("ended with \(codes) for: \(failure.message)") }
     }
 
+    /// Some are let in, some are not, some have gone meanwhile.
+    private func answerLogins() {
+        for login in self.logins {
+            let isAccepted = self.random.chance(80)
+            self.broker.authenticated(
+                login,
+                isAccepted
+                    ? .accepted(user: "user", groups: [], expiresAt: self.now.adding(seconds: 5))
+                    : .refused(.badUserNameOrPassword, "not known"),
+                now: self.now)
+        }
+        self.logins = []
+        self.settle()
+    }
+
     private func toggleCongestion() {
         for identifier in self.strangers.keys where !self.closed.contains(identifier) {
             self.broker.setCongested(self.random.chance(50), on: identifier, now: self.now)
@@ -211,6 +229,7 @@ final class FuzzWorld {
             for output in outputs { self.take(output) }
             if self.broker.hasStarved { self.broker.feedStarved(now: self.now) }
         } while self.broker.hasOutputs || self.broker.hasStarved
+        self.logins += self.broker.takeAuthenticationRequests().map(\.connection)
         self.connectedCount += self.broker.takeEvents().count { event in
             if case .connected = event { true } else { false }
         }
@@ -257,6 +276,9 @@ final class FuzzWorld {
         self.expect("connections", self.broker.connectionCount, atMost: 0)
         self.expect("sessions", self.broker.sessionCount, atMost: 0)
         self.expect("nodes of the subscription tree", self.broker.subscriptions.nodeCount, atMost: 1)
+        self.expect("logins", self.broker.pendingConnects.count, atMost: 0)
+        self.expect("admitted connections", self.broker.admission.total, atMost: 0)
+        self.expect("connections of users", self.broker.connectionsOfUser.count, atMost: 0)
         self.expect("open calls", self.broker.openCallCount, atMost: 0)
         // A task outlives whoever gave it, as it should.
         if self.broker.nextWakeUp < .never, self.broker.taskCount == 0 { self.fail("a timer is left") }
