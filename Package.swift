@@ -39,14 +39,19 @@ func room(_ name: String, _ dependencies: [Target.Dependency] = [], resources: [
     .target(name: name, dependencies: dependencies, resources: resources, swiftSettings: houseRules)
 }
 
-func tests(_ name: String, _ dependencies: [Target.Dependency]) -> Target {
-    .testTarget(name: name, dependencies: dependencies, swiftSettings: testRules)
+func tests(
+    _ name: String, _ dependencies: [Target.Dependency], exclude: [String] = [], resources: [Resource]? = nil
+) -> Target {
+    .testTarget(
+        name: name, dependencies: dependencies, exclude: exclude, resources: resources, swiftSettings: testRules)
 }
 
 let package = Package(
     name: "fcbus",
     products: [
-        .executable(name: "fcbus", targets: ["fcbus"])
+        .executable(name: "fcbus", targets: ["fcbus"]),
+        // The SDK, for functions and callers written in Swift.
+        .library(name: "FunctionBus", targets: ["FunctionBus"]),
     ],
     dependencies: [
         .package(url: "https://github.com/apple/swift-nio", from: "2.101.0"),
@@ -106,21 +111,19 @@ let package = Package(
         tests("BusIdentityTests", ["BusIdentity", crypto, cryptoExtras, jwt]),
         tests("BusCallsTests", ["BusCalls", "BusContract", "BusTopics", deque]),
         tests("BusCoreTests", ["BusTestKit", "BusAccess", "BusCore", "BusSession", "BusWire", nioCore]),
-        .testTarget(
-            name: "ConformanceTests", dependencies: ["BusTestKit", "BusCore", "BusSession", "BusWire", nioCore],
-            exclude: ["statements-3.1.1.tsv", "statements-5.0.tsv"], swiftSettings: testRules),
+        tests(
+            "ConformanceTests", ["BusTestKit", "BusCore", "BusSession", "BusWire", nioCore],
+            exclude: ["statements-3.1.1.tsv", "statements-5.0.tsv"]),
         tests("BusSessionTests", ["BusSession", "BusWire", nioCore]),
         tests("BusSimulationTests", ["BusTestKit", "BusCore", "BusSession", "BusTopics", "BusWire", nioCore]),
         tests("FuzzTests", ["BusTestKit", "BusCore", "BusSession", "BusTopics", "BusWire", nioCore]),
         tests("BusServerTests", ["BusServer", "BusAccess", "BusCore", "BusSession", nioCore]),
-        .testTarget(
-            name: "BusStoreTests", dependencies: ["BusStore", "BusCore", "CSQLite", "BusTestKit", "StoreProbe"],
-            exclude: ["Golden"], swiftSettings: testRules),
-        tests("FunctionHostTests", ["FunctionHost", subprocess, logging]),
+        tests(
+            "BusStoreTests", ["BusStore", "BusCore", "CSQLite", "BusTestKit", "StoreProbe"], exclude: ["Golden"]),
+        tests("FunctionHostTests", ["FunctionHost", subprocess, logging], exclude: ["measure.sh"]),
         tests("HouseTests", []),
-        .testTarget(
-            name: "InteroperationTests", dependencies: ["FunctionBus"],
-            resources: [.copy("paho_client.py"), .copy("transport_client.py")],
-            swiftSettings: testRules),
+        tests(
+            "InteroperationTests", ["FunctionBus"],
+            resources: [.copy("paho_client.py"), .copy("transport_client.py")]),
     ]
 )
