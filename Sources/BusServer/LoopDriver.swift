@@ -13,6 +13,9 @@ final class LoopDriver {
     /// Packets decoded outside the lock, at most `sliceMax` at a time; empty between reads.
     var packets: [Packet] = []
     static let sliceMax = 256
+    let readBuffer = ReadBuffer()
+    /// What the connection in hand has read, until it is decoded.
+    var lastRead: ByteBuffer?
     /// Of connections that are opened from now on.
     var limits: ConnectionLimits
 
@@ -70,6 +73,12 @@ final class LoopDriver {
         return self.broker.withBroker {
             $0.receive(self.packets, from: identifier, byteCount: byteCount, now: Self.now())
         }
+    }
+
+    /// The bytes of the last read are decoded; packets that were kept have storage of their own.
+    func recycleLastRead() {
+        guard let bytes = self.lastRead.take(), bytes.storageCapacity == ReadBuffer.capacity else { return }
+        self.readBuffer.giveBack(bytes)
     }
 
     func receive(_ failure: DecodingFailure, from identifier: ConnectionIdentifier) {
