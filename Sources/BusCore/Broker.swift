@@ -55,6 +55,8 @@ package struct Broker: Sendable {
     var starved: [Int] = []
     var events: [BrokerEvent] = []
     var spareBuffers: [ByteBuffer] = []
+    private static let spareBuffersMax = 64
+    private static let spareCapacityMax = 256 << 10
     var scratch = FanOutScratch()
     var identifierSeed: UInt64
     package var statistics = Statistics()
@@ -202,11 +204,14 @@ package struct Broker: Sendable {
         for session in sessions { self.drain(session, now: now) }
     }
 
-    /// Gives a written buffer back, so that the next batch needs no allocation.
-    package mutating func recycle(_ buffer: consuming ByteBuffer) {
-        guard self.spareBuffers.count < 16, buffer.capacity <= 256 << 10 else { return }
-        buffer.clear()
-        self.spareBuffers.append(buffer)
+    /// Takes back written buffers that nobody else holds, so that the next batch needs no allocation.
+    package mutating func recycle(_ buffers: inout [ByteBuffer]) {
+        while let buffer = buffers.popLast() {
+            guard self.spareBuffers.count < Self.spareBuffersMax, buffer.capacity <= Self.spareCapacityMax else {
+                continue
+            }
+            self.spareBuffers.append(buffer)
+        }
     }
 
     package mutating func takeEvents() -> [BrokerEvent] {

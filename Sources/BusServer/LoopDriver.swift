@@ -24,6 +24,8 @@ final class LoopDriver {
     private let log: EventLog
     private var handlers: [ConnectionHandler?] = []
     private var outputs: [Output] = []
+    /// Buffers that were written to their end: the broker's next outputs need no others.
+    private var written: [ByteBuffer] = []
     /// Connections that were read since the last flush.
     private var readers: [ConnectionHandler] = []
     private var timer: Scheduled<Void>?
@@ -127,6 +129,7 @@ final class LoopDriver {
     /// Writes what the inputs since the last flush have caused; one write and one flush for each connection.
     func flush() {
         let (events, logins, wakeUp, isStarved) = self.broker.withBroker { broker in
+            broker.recycle(&self.written)
             broker.takeOutputs(into: &self.outputs)
             return (
                 broker.takeEvents(), broker.takeAuthenticationRequests(), broker.nextWakeUp, broker.hasStarved
@@ -152,22 +155,23 @@ final class LoopDriver {
 
     private func distribute() {
         var mail: [Int: [Output]] = [:]
-        for output in self.outputs {
+        while let output = self.outputs.popLast() {
             if output.loop == self.index {
                 self.write(output)
             } else {
                 mail[output.loop, default: []].append(output)
             }
         }
-        self.outputs.removeAll(keepingCapacity: true)
         for (loop, outputs) in mail { self.broker.post(outputs, to: loop) }
     }
 
-    private func write(_ output: Output) {
+    private func write(_ output: consuming Output) {
         guard output.connection.index < self.handlers.count,
             let handler = self.handlers[output.connection.index], handler.identifier == output.connection
         else { return }
         handler.write(output.bytes, thenCloses: output.closes)
+        // As a rule the socket has taken everything, and nobody else holds the buffer any more.
+        if output.bytes.modifyIfUniquelyOwned({ $0.clear() }) != nil { self.written.append(output.bytes) }
     }
 
     func takeMail() {
