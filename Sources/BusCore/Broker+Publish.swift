@@ -144,10 +144,7 @@ extension Broker {
     ///
     /// - Throws: `TopicError` where the topic is not a valid topic name.
     func cachedRoute(for publish: Publish) -> Route? {
-        let generation = self.routeGeneration
-        return unsafe publish.withTopicBytes { topic in
-            unsafe self.routes.find(topic, generation: generation)
-        }
+        self.routes.find(publish, generation: self.routeGeneration)
     }
 
     /// Rises with every change of the subscriptions and of the access rules.

@@ -8,13 +8,15 @@ package import NIOCore
 /// One MQTT broker as one value: inputs go in through its methods, bytes and events come out of `takeOutputs` and
 /// `takeEvents`. It reads no clock, opens no file and starts nothing, so that every conversation can be replayed.
 ///
+/// It cannot be copied: a call of a method that only reads would otherwise move its two kilobytes to pass them.
+///
 /// The driver calls, always with the present instant:
 /// - `open` when a network connection is accepted, `close` when it is gone;
 /// - `receive` with all packets that one read brought;
 /// - `setCongested` when a client stops or starts to take its bytes;
 /// - `advance` at `nextWakeUp`;
 /// - after each of them `takeOutputs`, and then it writes.
-package struct Broker: Sendable {
+package struct Broker: ~Copyable, Sendable {
     /// May change while clients are connected: what exists keeps the terms it was told.
     package var limits: BrokerLimits
     var admission = Admission()
