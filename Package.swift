@@ -120,6 +120,7 @@ let package = Package(
         tests("BusServerTests", ["BusServer", "BusAccess", "BusCore", "BusSession", nioCore]),
         tests(
             "BusStoreTests", ["BusStore", "BusCore", "CSQLite", "BusTestKit", "StoreProbe"], exclude: ["Golden"]),
+        tests("FunctionBusTests", ["FunctionBus"]),
         tests("FunctionHostTests", ["FunctionHost", subprocess, logging], exclude: ["measure.sh"]),
         tests("HouseTests", []),
         tests(
