@@ -86,7 +86,8 @@ let package = Package(
         room("BusMosquitto", ["CMosquitto"]),
         room("FunctionBus", ["BusMosquitto", "BusContract", "BusTopics"]),
         room("FunctionHost", ["FunctionBus", "BusContract", subprocess, logging, yams], resources: [.copy("Python")]),
-        room("BusBench", ["BusWire", nioCore, nioPosix]),
+        .systemLibrary(name: "CPolling"),
+        room("BusBench", ["BusWire", "BusContract", "CPolling", nioCore]),
         .executableTarget(
             name: "fcbus",
             dependencies: [
