@@ -118,6 +118,7 @@ let package = Package(
             name: "BusStoreTests", dependencies: ["BusStore", "BusCore", "CSQLite", "BusTestKit", "StoreProbe"],
             exclude: ["Golden"], swiftSettings: testRules),
         tests("FunctionHostTests", ["FunctionHost", subprocess, logging]),
+        tests("BusBenchTests", ["BusBench", "BusWire", nioCore]),
         tests("HouseTests", []),
         .testTarget(
             name: "InteroperationTests", dependencies: ["FunctionBus"],

@@ -51,19 +51,26 @@ final class MQTTClient: BenchClient {
     }
 
     override func linkReceived(_ bytes: inout ByteBuffer, on link: Link) throws(BenchFailure) {
-        while let packet = try self.nextPacket(in: &bytes) {
+        // Taken out of the object once for a whole read, since each look into an object is checked.
+        var decoder = self.decoder
+        let user = self.user
+        while let packet = try self.nextPacket(in: &bytes, &decoder) {
             if case .publish(let publish) = packet {
-                self.receive(publish, on: link)
+                user.received(ReceivedMessage(payload: publish.payload, publish: publish), by: self)
+                if let identifier = publish.packetIdentifier { self.acknowledge(identifier, publish.qos, on: link) }
             } else if let failure = self.receive(packet, on: link) {
                 throw failure
             }
         }
+        self.decoder = decoder
     }
 
     @inline(__always)
-    private func nextPacket(in bytes: inout ByteBuffer) throws(BenchFailure) -> Packet? {
+    private func nextPacket(
+        in bytes: inout ByteBuffer, _ decoder: inout PacketDecoder
+    ) throws(BenchFailure) -> Packet? {
         do throws(DecodingFailure) {
-            return try self.decoder.next(in: &bytes)
+            return try decoder.next(in: &bytes)
         } catch {
             throw BenchFailure("the broker sent a malformed packet to \(self.identifier): \(error.message)")
         }
@@ -74,12 +81,9 @@ final class MQTTClient: BenchClient {
         if let link = self.link { self.send(.disconnect(Disconnect()), on: link) }
     }
 
-    @inline(__always)
-    private func receive(_ publish: Publish, on link: Link) {
-        self.user.received(ReceivedMessage(payload: publish.payload, publish: publish), by: self)
-        guard let identifier = publish.packetIdentifier else { return }
+    private func acknowledge(_ identifier: PacketIdentifier, _ qos: QoS, on link: Link) {
         let acknowledgement = Acknowledgement(packetIdentifier: identifier)
-        self.send(publish.qos == .exactlyOnce ? .pubRec(acknowledgement) : .pubAck(acknowledgement), on: link)
+        self.send(qos == .exactlyOnce ? .pubRec(acknowledgement) : .pubAck(acknowledgement), on: link)
     }
 
     /// Returns why the measurement cannot go on, `nil` normally.

@@ -10,6 +10,10 @@ package struct ProcessUsage: Sendable, Equatable {
     /// How often its threads went to sleep by themselves: each is one wake-up.
     package var voluntarySwitches = 0
 
+    static let zero = ProcessUsage()
+
+    private init() {}
+
     package init(process: Int32) throws(BenchFailure) {
         let folder = "/proc/\(process)"
         let threads = (try? FileManager.default.contentsOfDirectory(atPath: folder + "/task")) ?? []

@@ -47,12 +47,24 @@ final class Publisher {
         return room < least ? 0 : room
     }
 
-    /// Appends one message of its stream.
-    @inline(__always)
-    func send(due: UInt64, copies: Int) {
-        self.send(
-            PayloadStamp(stream: UInt32(self.stream), sequence: self.nextSequence, time: due), copies: copies)
-        self.nextSequence += 1
+    /// Appends messages of its stream.
+    func send(count: Int, due: UInt64, copies: Int) {
+        guard count > 0, let link = self.client.link else { return }
+        // Taken out of the objects once for all, since each look into an object is checked.
+        var output = link.output
+        link.output = ByteBuffer()
+        var sequence = self.nextSequence
+        let template = self.template
+        let stream = UInt32(self.stream)
+        for _ in 0..<count {
+            let stamp = PayloadStamp(stream: stream, sequence: sequence, time: due)
+            _ = template.append(to: &output, stamp, identifier: self.identifiers?.take())
+            sequence += 1
+        }
+        link.output = output
+        link.touch()
+        self.nextSequence = sequence
+        self.outstanding += count * copies
     }
 
     /// Appends a message; returns where it begins in the connection's output.

@@ -12,29 +12,18 @@ final class TrafficRun: ClientUser {
     private var schedule: Schedule?
     private var nextPaced = 0
     private var isPumping = false
-    private var isMeasuring = false
     private var lastStallCheck: UInt64 = 0
-    private var trackers: [SequenceTracker]
-    private var sharedTrackers: [SharedTracker] = []
+    private var tally: TrafficTally
     /// How many messages of each stream were sent, where a publisher has several.
     private var sentOfStream: [UInt64] = []
-    private var histogram = LatencyHistogram()
-    private var faults = Faults()
-    private var deliveredCount = 0
     private var randomState: UInt64 = 0x9E37_79B9_7F4A_7C15
-    private let payloadBytes: Int
     private var extras: [(name: String, value: Double)] = []
 
     init(_ workload: Workload, _ address: BrokerAddress) throws(BenchFailure) {
         self.workload = workload
         self.stage = try Stage(workload, address)
         self.plan = TrafficPlan(workload, prefix: self.stage.prefix)
-        self.payloadBytes = workload.payloadBytes
-        self.trackers = Array(repeating: SequenceTracker(), count: self.plan.trackerCount)
-        if workload.kind == .shared {
-            self.sharedTrackers = Array(
-                repeating: SharedTracker(memberCount: self.plan.subscriberCount), count: self.plan.publisherCount)
-        }
+        self.tally = TrafficTally(self.plan, payloadBytes: workload.payloadBytes)
         if workload.kind == .wildcard { self.sentOfStream = Array(repeating: 0, count: self.plan.streamCount) }
     }
 
@@ -43,17 +32,17 @@ final class TrafficRun: ClientUser {
         try self.openPublishers()
         self.start()
         try self.stage.run(seconds: self.workload.warmUpSeconds, self.pump)
-        self.isMeasuring = true
-        let before = try self.stage.sample(count: self.deliveredCount)
+        self.tally.isMeasuring = true
+        let before = try self.stage.sample(count: self.tally.deliveredCount)
         try self.stage.run(seconds: self.workload.seconds, self.pump)
-        let after = try self.stage.sample(count: self.deliveredCount)
-        self.isMeasuring = false
+        let after = try self.stage.sample(count: self.tally.deliveredCount)
+        self.tally.isMeasuring = false
         self.isPumping = false
         try self.drain()
         var result = BenchResult(self.workload, self.stage.address, from: before, to: after)
-        result.latency = self.histogram.summary
-        self.faults.lost += self.lostCount
-        result.faults = self.faults
+        result.latency = self.tally.histogram.summary
+        self.tally.faults.lost += self.lostCount
+        result.faults = self.tally.faults
         result.extras = self.extras
         self.stage.close(self.clients)
         return result
@@ -143,7 +132,7 @@ final class TrafficRun: ClientUser {
         for publisher in self.waiting {
             publisher.isQueued = false
             let room = publisher.room(window: self.workload.window, copies: self.plan.copies)
-            for _ in 0..<room { self.send(publisher, due: now) }
+            self.send(publisher, count: room, due: now)
         }
         self.waiting.removeAll(keepingCapacity: true)
         self.checkStalls(now: now)
@@ -155,18 +144,23 @@ final class TrafficRun: ClientUser {
         // A publisher that may not send keeps its place: its messages are late, and their latency says so.
         while self.publishers[self.nextPaced].canSend {
             guard let due = self.schedule?.take(now: now) else { return self.schedule?.nextDue }
-            self.send(self.publishers[self.nextPaced], due: due)
+            self.send(self.publishers[self.nextPaced], count: 1, due: due)
             self.nextPaced = self.nextPaced + 1 == self.publishers.count ? 0 : self.nextPaced + 1
         }
         return now + 10_000_000
     }
 
-    @inline(__always)
-    private func send(_ publisher: Publisher, due: UInt64) {
-        guard self.workload.kind == .wildcard, let link = publisher.client.link else {
-            publisher.send(due: due, copies: self.plan.copies)
+    private func send(_ publisher: Publisher, count: Int, due: UInt64) {
+        guard self.workload.kind == .wildcard else {
+            publisher.send(count: count, due: due, copies: self.plan.copies)
             return
         }
+        for _ in 0..<count { self.sendToItem(publisher, due: due) }
+    }
+
+    /// To one of the wildcard workload's topics.
+    private func sendToItem(_ publisher: Publisher, due: UInt64) {
+        guard let link = publisher.client.link else { return }
         let item = Int(self.random() % UInt64(self.plan.filterCount))
         let stream = publisher.stream * self.plan.subscriberCount + item % self.plan.subscriberCount
         let stamp = PayloadStamp(stream: UInt32(stream), sequence: self.sentOfStream[stream], time: due)
@@ -195,24 +189,9 @@ final class TrafficRun: ClientUser {
     // MARK: Receiving
 
     func received(_ message: ReceivedMessage, by client: BenchClient) {
-        guard let stamp = PayloadStamp(message.payload, expectedBytes: self.payloadBytes) else {
-            self.faults.corrupted += 1
-            return
-        }
         let now = self.stage.loop.now
-        self.deliveredCount += 1
-        if self.isMeasuring { self.histogram.add(now > stamp.time ? now - stamp.time : 0) }
-        let stream = Int(stamp.stream)
-        guard client.role == .subscriber, let tracker = self.plan.tracker(ofStream: stream, subscriber: client.index)
-        else {
-            self.faults.misrouted += 1
-            return
-        }
-        if self.workload.kind == .shared {
-            self.faults.note(self.sharedTrackers[tracker].see(stamp.sequence, by: client.index))
-        } else {
-            self.faults.note(self.trackers[tracker].see(stamp.sequence))
-        }
+        let subscriber = client.role == .subscriber ? client.index : nil
+        guard let stream = self.tally.take(message.payload, subscriber: subscriber, now: now) else { return }
         let publisher = self.publishers[self.plan.publisher(ofStream: stream)]
         publisher.delivered(now: now)
         self.queue(publisher)
@@ -221,12 +200,12 @@ final class TrafficRun: ClientUser {
     func acknowledged(_ identifier: PacketIdentifier, isError: Bool, by client: BenchClient) {
         guard client.role == .publisher else { return }
         let publisher = self.publishers[client.index]
-        if isError || !publisher.acknowledged(identifier, now: self.stage.loop.now) { self.faults.refused += 1 }
+        if isError || !publisher.acknowledged(identifier, now: self.stage.loop.now) { self.tally.faults.refused += 1 }
         self.queue(publisher)
     }
 
     func closed(_ client: BenchClient) {
-        if !client.expectsClose { self.faults.disconnected += 1 }
+        if !client.expectsClose { self.tally.faults.disconnected += 1 }
     }
 
     // MARK: The end
@@ -235,11 +214,11 @@ final class TrafficRun: ClientUser {
     private func drain() throws(BenchFailure) {
         let expected = self.sentCount * self.plan.copies
         var idleSince = MonotonicClock.now()
-        var seen = self.deliveredCount
-        while self.deliveredCount < expected, MonotonicClock.now() < idleSince + 3_000_000_000 {
+        var seen = self.tally.deliveredCount
+        while self.tally.deliveredCount < expected, MonotonicClock.now() < idleSince + 3_000_000_000 {
             try self.stage.loop.turn(until: MonotonicClock.now() + 20_000_000) { _ in nil }
-            guard self.deliveredCount != seen else { continue }
-            seen = self.deliveredCount
+            guard self.tally.deliveredCount != seen else { continue }
+            seen = self.tally.deliveredCount
             idleSince = MonotonicClock.now()
         }
         // A moment more: a duplicate comes after the last message that was awaited.
@@ -252,15 +231,7 @@ final class TrafficRun: ClientUser {
     }
 
     private var lostCount: Int {
-        switch self.workload.kind {
-        case .shared:
-            zip(self.sharedTrackers, self.publishers).reduce(0) { $0 + Int($1.1.nextSequence) - $1.0.seenCount }
-        case .wildcard:
-            zip(self.trackers, self.sentOfStream).reduce(0) { $0 + $1.0.missingCount(of: $1.1) }
-        case .fanout:
-            self.trackers.reduce(0) { $0 + $1.missingCount(of: self.publishers[0].nextSequence) }
-        case .p2p, .latency, .call, .connections, .durable, .fanin:
-            zip(self.trackers, self.publishers).reduce(0) { $0 + $1.0.missingCount(of: $1.1.nextSequence) }
-        }
+        self.tally.lostCount(
+            sent: self.workload.kind == .wildcard ? self.sentOfStream : self.publishers.map(\.nextSequence))
     }
 }
