@@ -100,6 +100,11 @@ let package = Package(
         room("BusTestKit", ["BusAccess", "BusCore", "BusSession", "BusWire", nioCore]),
         .executableTarget(
             name: "StoreProbe", dependencies: ["BusStore", "BusCore", "BusTestKit"], swiftSettings: houseRules),
+        .target(name: "CAllocationCount"),
+        .executableTarget(
+            name: "CountProbe",
+            dependencies: ["CAllocationCount", "BusContract", "BusCore", "BusSession", "BusWire", nioCore],
+            swiftSettings: houseRules),
         tests("BusWireTests", ["BusWire", nioCore]),
         tests("BusTopicsTests", ["BusTopics"]),
         tests("BusContractTests", ["BusContract", "BusTopics"]),

@@ -17,6 +17,7 @@ struct TidyTests {
         ],
         "BusTestKit": ["BusAccess", "BusCore", "BusSession", "BusWire", "NIOCore"],
         "BusStore": ["BusCore", "CSQLite", "Synchronization", "Glibc"],
+        "CountProbe": ["CAllocationCount", "BusContract", "BusCore", "BusSession", "BusWire", "NIOCore"],
         "StoreProbe": ["BusStore", "BusCore", "BusTestKit", "Synchronization", "Glibc"],
         "BusServer": [
             "BusAccess", "BusIdentity", "FoundationEssentials", "Foundation", "BusCore", "BusSession", "BusWire",

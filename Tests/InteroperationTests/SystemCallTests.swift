@@ -10,10 +10,10 @@ struct SystemCallTests {
     @Test(
         "Under load the broker makes few system calls for a message",
         arguments: [
-            (["p2p", "--publishers", "4", "--window", "200"], 0.25),
-            (["p2p", "--publishers", "4", "--window", "200", "--qos", "1"], 0.4),
-            (["fanout", "--subscribers", "50", "--window", "50"], 0.25),
-            (["call", "--callers", "4", "--in-flight", "32", "--qos", "1"], 2.0),
+            (["p2p", "--publishers", "4", "--window", "200"], 0.1),
+            (["p2p", "--publishers", "4", "--window", "200", "--qos", "1"], 0.15),
+            (["fanout", "--subscribers", "50", "--window", "50"], 0.15),
+            (["call", "--callers", "4", "--in-flight", "32", "--qos", "1"], 1.5),
         ])
     func underLoad(_ arguments: [String], most: Double) async throws {
         let (code, results, errors) = try await BenchCommandTests.bench(
