@@ -5,19 +5,18 @@ import Glibc
 /// A broker started for a measurement, on free loopback ports, and ended with it by its process identifier.
 package final class BrokerProcess {
     package let address: BrokerAddress
-    /// From the start of the program to the moment it takes connections.
+    /// From the start of the program to the moment it takes connections, and has said so where it says so.
     package let startSeconds: Double
-    package let binary: String
     private let process: Process
     private let folder: URL
+    /// What it prints; kept, since a program whose output nobody holds is ended when it prints again.
+    private let output: Pipe
 
-    private init(
-        _ address: BrokerAddress, startSeconds: Double, binary: String, process: Process, folder: URL
-    ) {
+    private init(_ address: BrokerAddress, startSeconds: Double, process: Process, output: Pipe, folder: URL) {
         self.address = address
         self.startSeconds = startSeconds
-        self.binary = binary
         self.process = process
+        self.output = output
         self.folder = folder
     }
 
@@ -35,7 +34,8 @@ package final class BrokerProcess {
         process.arguments = recipe.arguments(file.path, ports)
         process.currentDirectoryURL = folder
         process.standardInput = FileHandle.nullDevice
-        process.standardOutput = FileHandle.nullDevice
+        let output = Pipe()
+        process.standardOutput = output
         process.standardError = FileHandle.nullDevice
         let started = MonotonicClock.now()
         try Self.withDefaultSignals { try process.run() }
@@ -47,13 +47,23 @@ package final class BrokerProcess {
             }
             usleep(500)
         }
+        if recipe.announcesReady { Self.awaitReadyLine(output) }
         let seconds = Double(MonotonicClock.now() - started) / 1e9
         var address = BrokerAddress(
             name: recipe.name, host: "127.0.0.1", port: ports.mqtt, process: process.processIdentifier)
         address.version = recipe.version
         address.natsPort = recipe.speaksNATS ? ports.nats : nil
-        return BrokerProcess(
-            address, startSeconds: seconds, binary: recipe.binary, process: process, folder: folder)
+        return BrokerProcess(address, startSeconds: seconds, process: process, output: output, folder: folder)
+    }
+
+    /// Its port answers already, so the line is there or about to come; an end of the output ends the wait too.
+    private static func awaitReadyLine(_ output: Pipe) {
+        var text = ""
+        while !text.contains("ready ") {
+            let data = output.fileHandleForReading.availableData
+            guard !data.isEmpty else { return }
+            text += String(decoding: data, as: UTF8.self)
+        }
     }
 
     /// The threads that run Swift tasks block most signals, and a child inherits that: it would ignore SIGTERM.

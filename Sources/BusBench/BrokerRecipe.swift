@@ -13,6 +13,8 @@ package struct BrokerRecipe: Sendable {
     let package: String
     let version: ProtocolVersion
     let speaksNATS: Bool
+    /// It prints a line that begins with `ready` once it takes connections.
+    let announcesReady: Bool
     let configurationName: String
     let configuration: @Sendable (_ ports: Ports, _ folder: String) -> String
     let arguments: @Sendable (_ file: String, _ ports: Ports) -> [String]
@@ -21,7 +23,7 @@ package struct BrokerRecipe: Sendable {
     package static func fcbus(binary: String) -> BrokerRecipe {
         BrokerRecipe(
             name: "fcbus", binary: binary, package: "fcbus", version: .v5, speaksNATS: false,
-            configurationName: "fcbus.yaml",
+            announcesReady: true, configurationName: "fcbus.yaml",
             configuration: { ports, _ in
                 """
                 listeners:
@@ -33,7 +35,6 @@ package struct BrokerRecipe: Sendable {
                   connectionsPerUserMax: 1000000
                   keepAliveMax: 0s
                   receiveMaximumIn: 65535
-                  receiveMaximumOut: 65535
                   queuedMessagesMax: 1000000
                   queuedBytesMax: 4GiB
                   subscriptionsPerClientMax: 10000000
@@ -47,7 +48,7 @@ package struct BrokerRecipe: Sendable {
     /// Debian's mosquitto.
     package static let mosquitto = BrokerRecipe(
         name: "mosquitto", binary: "/usr/sbin/mosquitto", package: "mosquitto", version: .v5, speaksNATS: false,
-        configurationName: "mosquitto.conf",
+        announcesReady: false, configurationName: "mosquitto.conf",
         configuration: { ports, _ in
             """
             listener \(ports.mqtt) 127.0.0.1
@@ -64,7 +65,7 @@ package struct BrokerRecipe: Sendable {
     /// Debian's NATS server: MQTT 3.1.1, which needs its store, and for calls its own protocol.
     package static let nats = BrokerRecipe(
         name: "nats", binary: "/usr/sbin/nats-server", package: "nats-server", version: .v3_1_1, speaksNATS: true,
-        configurationName: "nats.conf",
+        announcesReady: false, configurationName: "nats.conf",
         configuration: { ports, folder in
             """
             server_name: bench

@@ -53,18 +53,32 @@ package struct Comparison: Sendable {
         self.rounds = rounds
     }
 
-    /// Measurements by contender, then by round; none for one that cannot do the work.
+    /// What came of it.
+    package struct Outcome: Sendable {
+        /// By contender, then by round; none of one that cannot do the work.
+        package var results: [[BenchResult]]
+        /// What could not be measured, by contender.
+        package var failures: [[String]]
+    }
+
+    /// A measurement that fails does not keep the others from being made.
     ///
     /// - Parameter progress: hears what is about to be measured.
-    package func run(progress: (String) -> Void) throws -> [[BenchResult]] {
-        var results = Array(repeating: [BenchResult](), count: self.contenders.count)
+    package func run(progress: (String) -> Void) throws -> Outcome {
+        var outcome = Outcome(
+            results: Array(repeating: [], count: self.contenders.count),
+            failures: Array(repeating: [], count: self.contenders.count))
         for round in 1...self.rounds {
             for (index, contender) in self.contenders.enumerated() {
                 guard contender.objection(to: self.workload) == nil else { continue }
                 progress("\(self.workload.name): \(contender.name), round \(round) of \(self.rounds)")
-                results[index].append(try contender.measure(self.workload))
+                do {
+                    outcome.results[index].append(try contender.measure(self.workload))
+                } catch let failure as BenchFailure {
+                    outcome.failures[index].append("\(self.workload.name), \(contender.name): \(failure)")
+                }
             }
         }
-        return results
+        return outcome
     }
 }

@@ -4,7 +4,7 @@ import Foundation
 package struct Report {
     package static let heading = [
         "work", "broker", "per second", "CPU us", "p50 us", "p90 us", "p99 us", "p99.9 us", "max us", "lost", "dup",
-        "reord", "corr", "rate ratio", "CPU ratio",
+        "reord", "bad", "rate ratio", "CPU ratio",
     ]
 
     private var table = BenchTable(Report.heading, wordColumns: 2)
@@ -13,6 +13,11 @@ package struct Report {
     package private(set) var faults = Faults()
 
     package init() {}
+
+    /// What could not be measured.
+    package mutating func note(failures: [String]) {
+        self.notes += failures
+    }
 
     /// One row for each contender that did the work: medians of its rounds, and how the first compares to it.
     package mutating func add(_ results: [[BenchResult]]) {
@@ -81,6 +86,8 @@ package struct Report {
         for run in runs { faults += run.faults }
         if !faults.isClean { self.notes.append("\(name): \(faults.description)") }
     }
+
+    package var isEmpty: Bool { self.table.isEmpty && self.notes.isEmpty }
 
     package var text: String {
         ([self.table.text] + (self.notes.isEmpty ? [] : [""]) + self.notes).joined(separator: "\n")

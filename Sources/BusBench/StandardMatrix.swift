@@ -3,7 +3,9 @@ import BusWire
 /// The rows that brokers are compared by.
 package enum StandardMatrix {
     /// What takes too long for a quick look, or is looked at once.
-    package static let onceOnly: Set<String> = ["conns-10k", "persist-50k", "wild-100k"]
+    package static let onceOnly: Set<String> = [
+        "conns-10k", "conns-10k-sub", "persist-50k", "persist-50kx50", "wild-100k", "wild-1m",
+    ]
 
     package static let rows: [Workload] = Self.oneWay + Self.calls + Self.paced + Self.resources
 
@@ -41,6 +43,32 @@ package enum StandardMatrix {
     private static let resources = [
         Workload("conns-10k", .connections).with { $0.connections = 10_000 },
         Workload("persist-50k", .durable).with { $0.count = 50_000 },
+    ]
+
+    /// Rows that are measured only when they are asked for by name.
+    package static let further = [
+        Workload("p2p-20-q2", .p2p).with { ($0.publishers, $0.window, $0.qos) = (20, 100, .exactlyOnce) },
+        Workload("p2p-20-q1-1k", .p2p).with {
+            ($0.publishers, $0.window, $0.qos, $0.payloadBytes) = (20, 100, .atLeastOnce, 1024)
+        },
+        Workload("fanout-10-q0", .fanout).with { ($0.subscribers, $0.window) = (10, 200) },
+        Workload("fanout-100-q1", .fanout).with { ($0.subscribers, $0.window, $0.qos) = (100, 20, .atLeastOnce) },
+        Workload("fanout-100-q0-1k", .fanout).with { ($0.subscribers, $0.window, $0.payloadBytes) = (100, 20, 1024) },
+        Workload("fanin-100-q0", .fanin).with { ($0.publishers, $0.window) = (100, 20) },
+        Workload("share-q0", .shared).with { ($0.publishers, $0.subscribers, $0.window) = (4, 8, 100) },
+        Workload("wild-10k", .wildcard).with { ($0.publishers, $0.subscribers, $0.window) = (4, 4, 100) },
+        Workload("wild-1m", .wildcard).with {
+            ($0.publishers, $0.subscribers, $0.window, $0.filters) = (4, 4, 100, 1_000_000)
+        },
+        Workload("rr-1-q1", .call).with { ($0.instances, $0.qos) = (1, .atLeastOnce) },
+        Workload("rr-16x8-q1", .call).with {
+            ($0.callers, $0.inFlight, $0.instances, $0.qos) = (16, 8, 4, .atLeastOnce)
+        },
+        Workload("rr-paced-2k", .call).with { ($0.callers, $0.inFlight, $0.rate) = (16, 64, 2000) },
+        Workload("lat-10k", .latency).with { ($0.publishers, $0.rate) = (10, 10_000) },
+        Workload("lat-fan1000", .fanout).with { ($0.subscribers, $0.rate) = (1000, 10) },
+        Workload("conns-10k-sub", .connections).with { ($0.connections, $0.filters) = (10_000, 1) },
+        Workload("persist-50kx50", .durable).with { ($0.count, $0.subscribers) = (50_000, 50) },
     ]
 
     /// As SDKs call: QoS 1, up to 16 callers.

@@ -40,7 +40,8 @@ struct BenchCommand: ParsableCommand {
     @Flag(help: "The standard matrix, then start-up time, size, idle memory and wake-ups.")
     var standard = false
 
-    @Option(help: "Only the rows of the standard matrix whose name contains this.")
+    @Option(
+        help: "Only the row of this name, or rows whose name contains this; more rows than the matrix runs by itself.")
     var only: String = ""
 
     @Flag(help: "Shorter and fewer measurements.")
@@ -71,6 +72,11 @@ struct BenchCommand: ParsableCommand {
         if self.standard, self.workload != nil {
             throw ValidationError("--standard and a workload exclude each other")
         }
+        do {
+            _ = try self.contenders()
+        } catch let failure as BenchFailure {
+            throw ValidationError(failure.description)
+        }
         guard let name = self.workload, name != "scaling" else {
             try self.options.requireNone(for: self.workload ?? "the standard matrix")
             return
@@ -95,14 +101,20 @@ struct BenchCommand: ParsableCommand {
         } catch let failure as BenchFailure {
             throw CommandFailure(.unavailable, failure.description)
         }
+        if !session.failures.isEmpty {
+            throw CommandFailure(.unavailable, session.failures.joined(separator: "\nfcbus: "))
+        }
         if !session.isClean { throw ExitCode(1) }
     }
 
     /// Rows with the seconds that fit the purpose.
     private func rows() throws -> [Workload] {
-        let rows = StandardMatrix.rows.filter { self.only.isEmpty || $0.name.contains(self.only) }
+        // A row that is named in full is that one alone, though another one's name may begin with it.
+        let all = StandardMatrix.rows + (self.only.isEmpty ? [] : StandardMatrix.further)
+        let exact = all.filter { $0.name == self.only }
+        let rows = exact.isEmpty ? all.filter { self.only.isEmpty || $0.name.contains(self.only) } : exact
         guard !rows.isEmpty else {
-            let names = StandardMatrix.rows.map(\.name).joined(separator: " ")
+            let names = all.map(\.name).joined(separator: " ")
             throw CommandFailure(.usage, "no row is named like '\(self.only)'; there are \(names)")
         }
         guard self.quick else { return rows }

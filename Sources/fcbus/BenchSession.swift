@@ -7,6 +7,9 @@ struct BenchSession {
     /// Whether the broker under test did everything right; what its peers do wrong is shown and nothing more.
     private(set) var isClean = true
 
+    /// What could not be measured of the broker under test.
+    private(set) var failures: [String] = []
+
     init(printsJSON: Bool) {
         self.printsJSON = printsJSON
     }
@@ -15,14 +18,16 @@ struct BenchSession {
         var report = Report()
         for workload in workloads {
             let times = StandardMatrix.onceOnly.contains(workload.name) ? 1 : rounds
-            let results = try Comparison(workload, contenders, rounds: times).run(progress: Self.progress)
+            let outcome = try Comparison(workload, contenders, rounds: times).run(progress: Self.progress)
             if self.printsJSON {
-                for run in results.joined() { try self.printLine(run) }
+                for run in outcome.results.joined() { try self.printLine(run) }
             }
-            report.add(results)
+            report.add(outcome.results)
+            report.note(failures: Array(outcome.failures.dropFirst().joined()))
+            self.failures += outcome.failures.first ?? []
         }
         Self.progress("")
-        if !self.printsJSON { Terminal.write(line: report.text) }
+        if !self.printsJSON, !report.isEmpty { Terminal.write(line: report.text) }
         self.isClean = self.isClean && report.faults.isClean
     }
 

@@ -1,3 +1,4 @@
+import BusWire
 import Testing
 
 @testable import BusBench
@@ -169,5 +170,27 @@ struct RatioTests {
     func oneSize() {
         #expect(PowerLaw([(size: 4, cost: 1)]) == nil)
         #expect(PowerLaw([(size: 4, cost: 1), (size: 4, cost: 2)]) == nil)
+    }
+}
+
+@Suite("Comparison")
+struct ComparisonTests {
+    @Test("A broker that cannot be reached is told for each round, and the others are measured all the same")
+    func failure() throws {
+        let nobody = Contender.running(try BrokerAddress(url: "mqtt://127.0.0.1:1", process: nil))
+        var asked: [String] = []
+        let outcome = try Comparison(Workload("p2p", .p2p), [nobody, nobody], rounds: 2).run { asked.append($0) }
+        #expect(asked.count == 4)
+        #expect(outcome.results.allSatisfy(\.isEmpty))
+        #expect(outcome.failures.map(\.count) == [2, 2])
+        #expect(outcome.failures[0][0].hasPrefix("p2p, 127.0.0.1:1: no broker answers"))
+    }
+
+    @Test("What a contender cannot do is not asked of it")
+    func objection() throws {
+        var old = try BrokerAddress(url: "mqtt://127.0.0.1:1", process: nil)
+        old.version = .v3_1_1
+        let outcome = try Comparison(Workload("shared", .shared), [.running(old)], rounds: 1).run { _ in }
+        #expect(outcome.results.map(\.count) == [0] && outcome.failures == [[]])
     }
 }

@@ -1,6 +1,10 @@
 import Foundation
 import Testing
 
+enum NATSServer {
+    static var isInstalled: Bool { FileManager.default.isExecutableFile(atPath: "/usr/sbin/nats-server") }
+}
+
 /// `fcbus bench` as users run it: each workload against a broker of its own, for a moment.
 @Suite("fcbus bench", .enabled(if: RunningBroker.isAvailable), .serialized, .timeLimit(.minutes(5)))
 struct BenchCommandTests {
@@ -55,6 +59,21 @@ struct BenchCommandTests {
         #expect(lines[0].hasPrefix("work") && lines[0].hasSuffix("CPU ratio"))
         #expect(lines[1].contains("fcbus") && lines[2].contains("mosquitto") && lines[2].contains("x ("))
         #expect(errors.isEmpty, "progress belongs on a terminal only: \(errors)")
+    }
+
+    @Test(
+        "The NATS server gets calls in its own protocol and messages by MQTT 3.1.1",
+        .enabled(if: NATSServer.isInstalled),
+        arguments: [["call", "--callers", "2", "--in-flight", "4"], ["p2p", "--qos", "1", "--publishers", "2"]])
+    func nats(_ arguments: [String]) async throws {
+        let (code, results, errors) = try await Self.bench(
+            arguments + ["--against", "nats", "--rounds", "1", "--seconds", "0.5", "--warm-up", "0.1"])
+        #expect(code == 0, "\(errors)")
+        #expect(results.map(\.broker) == ["fcbus", "nats"])
+        for result in results {
+            #expect(result.count > 0)
+            #expect(result.faults.values.allSatisfy { $0 == 0 }, "\(result.broker): \(result.faults)")
+        }
     }
 
     @Test("A latency is counted from when a message was due: it is never shorter than the way there")
