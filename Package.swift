@@ -91,7 +91,8 @@ let package = Package(
         room("BusMosquitto", ["CMosquitto"]),
         room("FunctionBus", ["BusMosquitto", "BusContract", "BusTopics"]),
         room("FunctionHost", ["FunctionBus", "BusContract", subprocess, logging, yams], resources: [.copy("Python")]),
-        room("BusBench", ["BusWire", nioCore, nioPosix]),
+        .systemLibrary(name: "CPolling"),
+        room("BusBench", ["BusWire", "BusContract", "CPolling", nioCore]),
         .executableTarget(
             name: "fcbus",
             dependencies: [
@@ -104,6 +105,11 @@ let package = Package(
         room("BusTestKit", ["BusAccess", "BusCore", "BusSession", "BusWire", nioCore]),
         .executableTarget(
             name: "StoreProbe", dependencies: ["BusStore", "BusCore", "BusTestKit"], swiftSettings: houseRules),
+        .target(name: "CAllocationCount"),
+        .executableTarget(
+            name: "CountProbe",
+            dependencies: ["CAllocationCount", "BusContract", "BusCore", "BusSession", "BusWire", nioCore],
+            swiftSettings: houseRules),
         tests("BusWireTests", ["BusWire", nioCore]),
         tests("BusTopicsTests", ["BusTopics"]),
         tests("BusContractTests", ["BusContract", "BusTopics"]),
@@ -122,6 +128,7 @@ let package = Package(
             "BusStoreTests", ["BusStore", "BusCore", "CSQLite", "BusTestKit", "StoreProbe"], exclude: ["Golden"]),
         tests("FunctionBusTests", ["FunctionBus"]),
         tests("FunctionHostTests", ["FunctionHost", subprocess, logging], exclude: ["measure.sh"]),
+        tests("BusBenchTests", ["BusBench", "BusWire", nioCore]),
         tests("HouseTests", []),
         tests(
             "InteroperationTests", ["FunctionBus"],
