@@ -47,9 +47,18 @@ package struct UsageDifference: Sendable, Equatable {
     package var residentBytes: Int
 
     package init(_ before: ProcessUsage, _ after: ProcessUsage) {
-        self.processorSeconds = Double(after.processorTime &- before.processorTime) / 1e9
+        var nanoseconds: UInt64 = 0
+        var switches = 0
+        for (thread, usage) in after.threads {
+            let earlier = before.threads[thread] ?? ProcessUsage.ThreadUsage()
+            // A number that was given to another thread meanwhile counts from its beginning.
+            let isSame = usage.processorTime >= earlier.processorTime
+            nanoseconds += usage.processorTime - (isSame ? earlier.processorTime : 0)
+            switches += max(0, usage.voluntarySwitches - (isSame ? earlier.voluntarySwitches : 0))
+        }
+        self.processorSeconds = Double(nanoseconds) / 1e9
+        self.voluntarySwitches = switches
         self.ioCalls = after.ioCalls - before.ioCalls
-        self.voluntarySwitches = after.voluntarySwitches - before.voluntarySwitches
         self.residentBytes = after.residentBytes
     }
 }

@@ -31,7 +31,7 @@ package struct BrokerFacts: Encodable, Sendable {
         return BrokerFacts(
             broker: recipe.name, startMilliseconds: Ratio.median(times),
             binaryBytes: (attributes[.size] as? NSNumber)?.intValue ?? 0, idleBytes: after.residentBytes,
-            wakeUpsPerSecond: Double(after.voluntarySwitches - before.voluntarySwitches) / seconds)
+            wakeUpsPerSecond: Double(UsageDifference(before, after).voluntarySwitches) / seconds)
     }
 
     /// As one line of JSON.

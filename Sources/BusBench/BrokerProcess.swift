@@ -39,8 +39,8 @@ package final class BrokerProcess {
         process.standardError = FileHandle.nullDevice
         let started = MonotonicClock.now()
         try Self.withDefaultSignals { try process.run() }
-        // Until the port answers, and looked at every half millisecond.
-        while !FreePort.isTaken(ports.mqtt) {
+        // Until its ports answer, looked at every half millisecond.
+        while !(FreePort.isTaken(ports.mqtt) && (!recipe.speaksNATS || FreePort.isTaken(ports.nats))) {
             guard process.isRunning, MonotonicClock.now() < started + 10_000_000_000 else {
                 Self.end(process, folder)
                 throw BenchFailure("\(recipe.name) did not start on port \(ports.mqtt)")

@@ -5,11 +5,12 @@ import BusWire
 ///
 /// The rate is that of the drain; how fast the sessions were filled is a figure of its own.
 final class DurableRun: ClientUser {
+    private typealias Subscriber = MQTTClient
     /// Without an acknowledgement or a delivery.
     private static let patienceNanoseconds: UInt64 = 10_000_000_000
     private let workload: Workload
     private let stage: Stage
-    private var subscribers: [MQTTClient] = []
+    private var subscribers: [Subscriber] = []
     private var publishers: [Publisher] = []
     private var trackers: [SequenceTracker]
     private var faults = Faults()

@@ -2,13 +2,18 @@ import Foundation
 
 /// What a process has used, as the kernel counts it.
 package struct ProcessUsage: Sendable, Equatable {
-    /// Time on a CPU in nanoseconds, summed over the threads that the process has now.
-    package var processorTime: UInt64 = 0
+    struct ThreadUsage: Sendable, Equatable {
+        /// Time on a CPU in nanoseconds.
+        var processorTime: UInt64 = 0
+        /// How often it went to sleep by itself: each is one wake-up.
+        var voluntarySwitches = 0
+    }
+
+    /// By the thread's number, since what a thread has used goes away with it.
+    var threads: [String: ThreadUsage] = [:]
     package var residentBytes = 0
     /// Calls that read and write files and sockets; `recv` and `send` are not counted by the kernel.
     package var ioCalls = 0
-    /// How often its threads went to sleep by themselves: each is one wake-up.
-    package var voluntarySwitches = 0
 
     static let zero = ProcessUsage()
 
@@ -19,13 +24,13 @@ package struct ProcessUsage: Sendable, Equatable {
         let threads = (try? FileManager.default.contentsOfDirectory(atPath: folder + "/task")) ?? []
         guard !threads.isEmpty else { throw BenchFailure("the broker's process \(process) is gone") }
         for thread in threads {
-            // A thread that ended between the listing and here takes its time with it; brokers keep theirs.
+            // A thread may end between the listing and here.
             guard let schedule = Self.text(folder + "/task/\(thread)/schedstat"),
                 let running = schedule.split(separator: " ").first.flatMap({ UInt64($0) })
             else { continue }
-            self.processorTime += running
             let status = Self.text(folder + "/task/\(thread)/status") ?? ""
-            self.voluntarySwitches += Self.field("voluntary_ctxt_switches:", of: status)
+            self.threads[thread] = ThreadUsage(
+                processorTime: running, voluntarySwitches: Self.field("voluntary_ctxt_switches:", of: status))
         }
         self.residentBytes = Self.field("VmRSS:", of: Self.text(folder + "/status") ?? "") * 1024
         // Other users' processes keep this to themselves; then it stays 0.

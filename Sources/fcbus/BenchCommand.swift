@@ -81,6 +81,9 @@ struct BenchCommand: ParsableCommand {
             try self.options.requireNone(for: self.workload ?? "the standard matrix")
             return
         }
+        if self.quick, self.options.seconds != nil || self.options.warmUp != nil {
+            throw ValidationError("--quick says how long a measurement is, and so do --seconds and --warm-up")
+        }
         if let objection = try self.options.workload(named: name).objection { throw ValidationError(objection) }
     }
 
@@ -95,7 +98,7 @@ struct BenchCommand: ParsableCommand {
             case "scaling":
                 try session.runScaling(contenders, isQuick: self.quick)
             case let name?:
-                let workload = try self.options.workload(named: name)
+                let workload = self.shortened(try self.options.workload(named: name))
                 try session.runStandard([workload], contenders, rounds: self.rounds ?? (contenders.count > 1 ? 3 : 1))
             }
         } catch let failure as BenchFailure {
@@ -117,8 +120,11 @@ struct BenchCommand: ParsableCommand {
             let names = all.map(\.name).joined(separator: " ")
             throw CommandFailure(.usage, "no row is named like '\(self.only)'; there are \(names)")
         }
-        guard self.quick else { return rows }
-        return rows.map { row in row.with { ($0.seconds, $0.warmUpSeconds) = (0.5, 0.2) } }
+        return rows.map(self.shortened)
+    }
+
+    private func shortened(_ workload: Workload) -> Workload {
+        self.quick ? workload.with { ($0.seconds, $0.warmUpSeconds) = (0.5, 0.2) } : workload
     }
 
     /// Ours or --broker first, then those that it is compared to.

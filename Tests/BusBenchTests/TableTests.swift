@@ -28,9 +28,9 @@ struct ReportTests {
         var result = BenchResult(
             work: "p2p", broker: broker, unit: "messages", seconds: 1, count: rate, clientSeconds: 0.1)
         var before = ProcessUsage.zero
-        before.processorTime = 1_000_000_000
+        before.threads["1"] = ProcessUsage.ThreadUsage(processorTime: 1_000_000_000)
         var after = before
-        after.processorTime += UInt64(cpu * 1e9)
+        after.threads["1"]?.processorTime += UInt64(cpu * 1e9)
         result.usage = UsageDifference(before, after)
         result.faults = faults
         return result

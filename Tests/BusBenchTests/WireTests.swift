@@ -237,6 +237,17 @@ struct ProcessUsageTests {
         #expect(ProcessUsage.field("syscr:", of: text) == 0)
     }
 
+    @Test("A thread that ended takes nothing away from the others, and a new one counts from its beginning")
+    func threads() {
+        var before = ProcessUsage.zero
+        before.threads = ["1": .init(processorTime: 500, voluntarySwitches: 5), "2": .init(processorTime: 9_000)]
+        var after = ProcessUsage.zero
+        after.threads = ["1": .init(processorTime: 700, voluntarySwitches: 7), "3": .init(processorTime: 100)]
+        let difference = UsageDifference(before, after)
+        #expect(difference.voluntarySwitches == 2)
+        #expect(abs(difference.processorSeconds - 300e-9) < 1e-12)
+    }
+
     @Test("A process that is gone is an error, not a zero")
     func gone() {
         #expect(throws: BenchFailure.self) { try ProcessUsage(process: Int32.max) }
