@@ -122,7 +122,7 @@ let package = Package(
             exclude: ["statements-3.1.1.tsv", "statements-5.0.tsv"]),
         tests("BusSessionTests", ["BusSession", "BusWire", nioCore]),
         tests("BusSimulationTests", ["BusTestKit", "BusCore", "BusSession", "BusTopics", "BusWire", nioCore]),
-        tests("FuzzTests", ["BusTestKit", "BusCore", "BusSession", "BusTopics", "BusWire", nioCore]),
+        tests("FuzzTests", ["BusTestKit", "BusContract", "BusCore", "BusSession", "BusTopics", "BusWire", nioCore]),
         tests("BusServerTests", ["BusServer", "BusAccess", "BusCore", "BusSession", nioCore]),
         tests(
             "BusStoreTests", ["BusStore", "BusCore", "CSQLite", "BusTestKit", "StoreProbe"], exclude: ["Golden"]),
