@@ -116,7 +116,9 @@ let package = Package(
         tests("BusAccessTests", ["BusAccess", "BusContract", "BusTopics"]),
         tests("BusIdentityTests", ["BusIdentity", crypto, cryptoExtras, jwt]),
         tests("BusCallsTests", ["BusCalls", "BusContract", "BusTopics", deque]),
-        tests("BusCoreTests", ["BusTestKit", "BusAccess", "BusContract", "BusCore", "BusSession", "BusWire", nioCore]),
+        tests(
+            "BusCoreTests",
+            ["BusTestKit", "BusAccess", "BusCalls", "BusContract", "BusCore", "BusSession", "BusWire", nioCore]),
         tests(
             "ConformanceTests", ["BusTestKit", "BusCore", "BusSession", "BusWire", nioCore],
             exclude: ["statements-3.1.1.tsv", "statements-5.0.tsv"]),

@@ -268,6 +268,7 @@ extension CallTable {
         let isFound = isKept && !hasAlias && !self.calls[call].request.isAnsweredElsewhere
         if !isFound, let server = self.calls[call].server {
             let correlation = hasAlias ? Correlation() : self.calls[call].request.address.correlation
+            self.ended.advance(to: now)
             self.ended.append(
                 AnswerAddress(topic: topic, correlation: correlation), of: self.calls[call].request.function,
                 at: server, until: now + self.limits.replaySeconds * 1_000_000_000,

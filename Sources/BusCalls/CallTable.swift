@@ -202,6 +202,26 @@ package struct CallTable: Sendable {
     package var instanceCount: Int { self.instances.count - self.freeInstances.count }
 }
 
+extension CallTable {
+    /// How much the table holds, to show that it does not grow with what has ended.
+    package struct Size: Sendable, Equatable {
+        package var rows: Int
+        package var named: Int
+        package var ended: Int
+        package var keys: Int
+        package var timers: Int
+        package var clients: Int
+        package var presences: Int
+    }
+
+    package var size: Size {
+        Size(
+            rows: self.calls.count, named: self.callOfKey.count, ended: self.ended.count,
+            keys: self.functions.reduce(0) { $0 + $1.keys.count }, timers: self.wheel.entryCount,
+            clients: self.instances.count + self.callers.count, presences: self.presences.count)
+    }
+}
+
 /// What the broker knows of an instance from its connection.
 package struct InstanceTerms: Sendable, Equatable {
     /// Its Receive Maximum: calls at a time over all its functions.

@@ -40,13 +40,18 @@ struct EndedCalls: Sendable {
         while self.entries.count > countMax { self.removeFirst() }
     }
 
+    /// Forgets what is past its time; entries stand in the order of their ends.
+    mutating func advance(to now: UInt64) {
+        while let first = self.entries.first, first.forgottenAt <= now { self.removeFirst() }
+    }
+
     func concerns(_ client: ClientHandle) -> Bool {
         !self.entries.isEmpty && self.countOfClient[client] != nil
     }
 
     /// The function of such a call, if the client had one; what is past its time is dropped first.
     mutating func find(_ address: AnswerAddress, at client: ClientHandle, now: UInt64) -> FunctionName? {
-        while let first = self.entries.first, first.forgottenAt <= now { self.removeFirst() }
+        self.advance(to: now)
         guard self.concerns(client) else { return nil }
         var key = Key(client: client, topic: address.topic, correlation: address.correlation)
         if let calls = self.calls[key] { return calls.function }
