@@ -91,6 +91,15 @@ extension FunctionBus {
         }
     }
 
+    /// Does now what the first call would do: connects, if that is under way, and subscribes to the answers.
+    ///
+    /// - Parameter timeout: default 10 s.
+    public func prepareCalls(timeout: Duration = .seconds(10)) async throws(BusError) {
+        let deadline = ContinuousClock.now + timeout
+        try await self.waitForConnection(until: deadline)
+        try await self.subscribeToReplies(until: deadline)
+    }
+
     /// Calls a function with text and returns its answer as text.
     public func call(
         _ function: FunctionName, _ text: String, options: CallOptions = .init()
