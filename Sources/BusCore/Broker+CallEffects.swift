@@ -1,4 +1,3 @@
-import BusAccess
 import BusCalls
 import BusContract
 import BusSession
@@ -113,38 +112,25 @@ extension Broker {
     private func image(of dispatch: CallTable.Dispatch, topic: ByteBuffer?) -> Publish {
         let request = dispatch.message.publish
         let isImage = dispatch.message.stored.isImage
-        let block = request.properties
+        let ofTask = dispatch.caller == TaskCaller.handle && !isImage ? self.taskProperties(of: request) : []
         let milliseconds = (dispatch.remainingNanoseconds + 999_999) / 1_000_000
-        return request.rebuilt(topic: topic, growth: 160) { buffer in
-            buffer.writeProperties(of: block) { property in
-                switch property.identifier {
-                case .messageExpiryInterval, .topicAlias: true
-                case .userProperty:
-                    block.protocolName(property).map {
-                        $0 == PropertyName.ttl || $0 == PropertyName.attempt
-                            || (!isImage && PropertyName.isReserved($0))
-                    } ?? false
-                default: false
-                }
-            }
-            buffer.writeMessageExpiry(UInt32(clamping: max(1, (milliseconds + 999) / 1000)))
-            buffer.writeUserProperty(PropertyName.ttl, milliseconds)
+        var caller = Properties(ofTask)
+        if !isImage, dispatch.caller != TaskCaller.handle {
+            caller = self.standings[Int(dispatch.caller.rawValue)].callerProperties
+        }
+        let growth = caller.byteCount + dispatch.address.replyTopic.utf8.count + Self.addedBytesMax
+        return request.rebuilt(topic: topic, growth: growth) { block, property in
+            ReservedProperty.isOfAttempt(block, property)
+                || (!isImage && ReservedProperty.isOnRequests(block, property))
+        } adding: { writer in
+            writer.write(messageExpiry: UInt32(clamping: max(1, (milliseconds + 999) / 1000)))
+            writer.write(PropertyName.ttl, milliseconds)
             if topic != nil, dispatch.address.isTopicForm {
-                buffer.writeAny(.responseTopic(dispatch.address.replyTopic))
+                writer.write(responseTopic: dispatch.address.replyTopic)
             }
-            if !isImage { self.writeCaller(of: dispatch, into: &buffer) }
-            if dispatch.attempt > 1 { buffer.writeUserProperty(PropertyName.attempt, UInt64(dispatch.attempt)) }
+            writer.write(encoded: caller)
+            if dispatch.attempt > 1 { writer.write(PropertyName.attempt, UInt64(dispatch.attempt)) }
         }
-    }
-
-    private func writeCaller(of dispatch: CallTable.Dispatch, into buffer: inout ByteBuffer) {
-        if dispatch.caller == TaskCaller.handle {
-            for property in self.taskProperties(of: dispatch.message.publish) { buffer.writeAny(property) }
-            return
-        }
-        let caller = Int(dispatch.caller.rawValue)
-        buffer.writeUserProperty(PropertyName.callerIdentifier, self.sessions[caller].clientIdentifier)
-        if let user = self.standings[caller].identity.user { buffer.writeUserProperty(PropertyName.caller, user) }
     }
 
     // MARK: Cancellation

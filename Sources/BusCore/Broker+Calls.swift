@@ -84,9 +84,8 @@ extension Broker {
         _ publish: Publish, of name: FunctionName, _ levels: ReplyLevels?, along route: Route, from session: Int,
         now: Timestamp
     ) -> ReasonCode {
-        let properties = CallProperties(publish)
-        let known = self.sessions[session].checkedReplyTopic?.topic
-        guard let address = Self.address(properties, levels, known: known) else {
+        let properties = CallProperties(publish, known: self.standings[session].answersAt?.topic)
+        guard let address = Self.address(properties, levels) else {
             self.statistics.callsFailed += 1
             return .implementationSpecificError
         }
@@ -107,7 +106,7 @@ extension Broker {
         request.waitNanoseconds = properties.waitMilliseconds * 1_000_000
         request.acceptsProgress = properties.acceptsProgress
         request.isTraced = properties.isTraced
-        request.isAnsweredElsewhere = !CallTopic.isReserved(address.replyTopic)
+        request.isAnsweredElsewhere = self.standings[session].answersAt?.isElsewhere ?? false
         request.payloadBytes = publish.payloadLength
         request.packetBytes = self.packetBytes(of: publish, from: session, name, address)
         let code = self.calls.request(request, now: now.nanoseconds, effects: &self.callEffects)
@@ -118,34 +117,23 @@ extension Broker {
     private func packetBytes(
         of publish: Publish, from session: Int, _ name: FunctionName, _ address: CallAddress
     ) -> Int {
-        let identity = self.standings[session].identity
-        let names = self.sessions[session].clientIdentifier.utf8.count + (identity.user?.utf8.count ?? 0)
-        return publish.storedByteCount + address.replyTopic.utf8.count + names + Self.addedBytesMax
+        publish.storedByteCount + address.replyTopic.utf8.count
+            + self.standings[session].callerProperties.byteCount + Self.addedBytesMax
     }
 
-    /// Fixed header, packet identifier, lengths; expiry, `fc-ttl-ms`, `fc-caller-id`, `fc-caller`, `fc-attempt` with
-    /// their own; one subscription identifier.
-    static let addedBytesMax = 10 + 5 + 34 + 17 + 14 + 18 + 5
+    /// Fixed header, packet identifier, lengths; expiry, `fc-ttl-ms`, `fc-attempt` with their own; one subscription
+    /// identifier.
+    static let addedBytesMax = 10 + 5 + 34 + 18 + 5
 
     /// A copy without the retain flag and without what only the broker may say.
     private static func forObservers(_ publish: Publish, _ properties: CallProperties) -> Publish {
         guard properties.hasReserved else { return publish.unretained }
-        let block = publish.properties
-        return publish.unretained.rebuilt(growth: 0) { buffer in
-            buffer.writeProperties(of: block) { property in
-                property.identifier == .userProperty
-                    && (block.protocolName(property).map(PropertyName.isReserved) ?? false)
-            }
-        }
+        return publish.unretained.rebuilt(growth: 0, without: ReservedProperty.isOnRequests) { _ in }
     }
 
     /// Where the answer goes: the Response Topic, else the levels of the topic form; `nil` without either.
-    ///
-    /// - Parameter known: a topic that is used again where it is the one.
-    static func address(
-        _ properties: CallProperties, _ levels: ReplyLevels?, known: String? = nil
-    ) -> CallAddress? {
-        if let topic = properties.responseTopic(like: known) {
+    static func address(_ properties: CallProperties, _ levels: ReplyLevels?) -> CallAddress? {
+        if let topic = properties.responseTopic {
             return CallAddress(replyTopic: topic, correlation: properties.correlation)
         }
         return levels.map {
@@ -156,13 +144,12 @@ extension Broker {
     /// Remembers the reply topic that a session uses again and again, as long as no subscription changes.
     private mutating func checkAnswer(to session: Int, at replyTopic: String) -> Bool {
         let generation = self.routeGeneration
-        if self.sessions[session].checkedReplyTopic?.generation == generation,
-            self.sessions[session].checkedReplyTopic?.topic == replyTopic
-        {
+        if let known = self.standings[session].answersAt, known.generation == generation, known.topic == replyTopic {
             return true
         }
         guard self.mayBeAnswered(session, at: replyTopic) else { return false }
-        self.sessions[session].checkedReplyTopic = Session.CheckedTopic(topic: replyTopic, generation: generation)
+        self.standings[session].answersAt = Standing.AnswerTopic(
+            topic: replyTopic, generation: generation, isElsewhere: !CallTopic.isReserved(replyTopic))
         return true
     }
 

@@ -87,7 +87,7 @@ extension Broker {
         let status = reply.outcome.status
         var topic = address.replyTopic
         if address.isTopicForm, !status.isSuccess, !reply.outcome.isInterim { topic += "/err/\(status)" }
-        let isInPlace = topic.utf8.elementsEqual(route.topic)
+        let isInPlace = route.isOn(topic)
         let isReady =
             isInPlace && !isReplay && answered.trace == nil && !reply.hasReserved
             && reply.correlation == address.correlation && (reply.hasStatus || status == .ok)
@@ -102,31 +102,28 @@ extension Broker {
         _ publish: Publish, _ reply: ReplyProperties, to answered: CallTable.Answered, _ topic: String,
         _ isReplay: Bool
     ) -> Publish {
-        let block = publish.properties
         let status = reply.outcome.status
-        return publish.unretained.rebuilt(topic: ByteBuffer(string: topic), growth: 256) { buffer in
-            buffer.writeProperties(of: block) { property in
-                switch property.identifier {
-                case .correlationData, .topicAlias, .responseTopic: true
-                case .userProperty: block.protocolName(property).map(ReplyProperties.isReserved) ?? false
-                default: false
-                }
+        let correlation = answered.address.correlation.bytes
+        return publish.unretained.rebuilt(topic: ByteBuffer(string: topic), growth: 256 + correlation.count) {
+            block, property in
+            switch property.identifier {
+            case .correlationData, .topicAlias, .responseTopic: true
+            default: ReservedProperty.isOnAnswers(block, property)
             }
-            if !answered.address.correlation.isEmpty {
-                buffer.writeAny(.correlationData(ByteBuffer(bytes: answered.address.correlation.bytes)))
-            }
+        } adding: { writer in
+            if !correlation.isEmpty { writer.write(correlation: correlation) }
             if !reply.hasStatus, status != .ok {
-                buffer.writeUserProperty(PropertyName.status, status.description)
+                writer.write(PropertyName.status, status.description)
                 if !status.isSuccess {
-                    buffer.writeUserProperty(PropertyName.code, CallCode.assumed(of: status).rawValue)
-                    buffer.writeUserProperty(PropertyName.executed, reply.outcome.executed.rawValue)
+                    writer.write(PropertyName.code, CallCode.assumed(of: status).rawValue)
+                    writer.write(PropertyName.executed, reply.outcome.executed.rawValue)
                 }
             }
             if let trace = answered.trace {
-                buffer.writeUserProperty(PropertyName.queueTime, trace.queueNanoseconds / 1000)
-                buffer.writeUserProperty(PropertyName.serviceTime, trace.serviceNanoseconds / 1000)
+                writer.write(PropertyName.queueTime, trace.queueNanoseconds / 1000)
+                writer.write(PropertyName.serviceTime, trace.serviceNanoseconds / 1000)
             }
-            if isReplay { buffer.writeUserProperty(PropertyName.replay, "1") }
+            if isReplay { writer.write(PropertyName.replay, "1") }
         }
     }
 

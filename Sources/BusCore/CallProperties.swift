@@ -6,8 +6,8 @@ import NIOCore
 /// What the properties of a request say about the call, gathered in one walk over their bytes. Strings are made of
 /// nothing but short names and values.
 struct CallProperties {
-    private let block: Properties
-    private var responseTopicPlace: Properties.EncodedProperty?
+    /// `known` itself where it is the same text.
+    private(set) var responseTopic: String?
     private(set) var correlation = Correlation()
     /// More correlation data than 64 bytes.
     private var hasLongCorrelation = false
@@ -26,36 +26,24 @@ struct CallProperties {
     private(set) var hasReserved = false
     private(set) var terms = TaskTable.Terms()
 
-    init(_ publish: Publish) {
-        self.block = publish.properties
-        var position = 0
-        while position < self.block.byteCount {
-            let property = self.block.encodedProperty(at: position)
+    /// - Parameter known: a response topic that may come again.
+    init(_ publish: Publish, known: String? = nil) {
+        publish.forEachProperty { block, property in
             switch property.identifier {
-            case .responseTopic: self.responseTopicPlace = property
+            case .responseTopic:
+                self.responseTopic = known.flatMap { block.isText(property, $0) ? $0 : nil } ?? block.text(property)
             case .correlationData:
-                self.hasLongCorrelation =
-                    property.end - property.valueStart - 2 > ContractLimits.correlationBytesMax
+                self.hasLongCorrelation = block.textLength(property) > ContractLimits.correlationBytesMax
                 if !self.hasLongCorrelation {
-                    self.correlation = unsafe self.block.withBinary(property) { unsafe Correlation($0) }
+                    unsafe self.correlation = block.withBinary(property) { unsafe Correlation($0) }
                 }
-            case .messageExpiryInterval: self.expirySeconds = self.block.uint32(property)
-            case .userProperty: self.read(property)
+            case .messageExpiryInterval: self.expirySeconds = block.integer(property)
+            case .userProperty:
+                if block.mayBeOfCalls(property) { self.read(block, property) }
             default: break
             }
-            position = property.end
         }
         if let seconds = self.expirySeconds { self.terms.ageMaxNanoseconds = UInt64(seconds) * 1_000_000_000 }
-    }
-
-    var hasResponseTopic: Bool { self.responseTopicPlace != nil }
-    var responseTopic: String? { self.responseTopicPlace.map(self.block.string) }
-
-    /// The response topic; `known` itself where it is the same.
-    func responseTopic(like known: String?) -> String? {
-        guard let place = self.responseTopicPlace else { return nil }
-        if let known, self.block.isText(place, known) { return known }
-        return self.block.string(place)
     }
 
     /// The deadline as the lower of both ways to say it, in nanoseconds from now.
@@ -69,14 +57,14 @@ struct CallProperties {
         }
     }
 
-    private mutating func read(_ property: Properties.EncodedProperty) {
-        guard let name = self.block.protocolName(property) else { return }
+    private mutating func read(_ block: Span<UInt8>, _ property: Properties.EncodedProperty) {
         // The only one that may be long is measured and not read.
-        if name == PropertyName.context {
-            self.contextByteCount = property.end - property.valueStart - 4 - name.utf8.count
+        if block.isText(property, PropertyName.context) {
+            self.contextByteCount = property.end - property.valueStart - 4 - block.textLength(property)
             return
         }
-        let value = self.block.userValue(property)
+        let name = block.text(property)
+        let value = block.userValue(property)
         switch name {
         case PropertyName.ttl: self.ttlMilliseconds = UInt64(value)
         case PropertyName.key: self.key = value
@@ -129,24 +117,24 @@ struct ReplyProperties {
         self.outcome = CallTable.Outcome(byteCount: publish.storedByteCount)
         var executed: Executed?
         if let errorStatus { self.outcome.status = CallStatus(rawValue: errorStatus) }
-        let block = publish.properties
-        var position = 0
-        while position < block.byteCount {
-            let property = block.encodedProperty(at: position)
-            position = property.end
+        publish.forEachProperty { block, property in
             if property.identifier == .correlationData {
-                let isFitting = property.end - property.valueStart - 2 <= ContractLimits.correlationBytesMax
-                if isFitting { unsafe self.correlation = block.withBinary(property) { unsafe Correlation($0) } }
+                if block.textLength(property) <= ContractLimits.correlationBytesMax {
+                    unsafe self.correlation = block.withBinary(property) { unsafe Correlation($0) }
+                }
+                return
             }
-            guard property.identifier == .userProperty, let name = block.protocolName(property) else { continue }
-            switch name {
-            case PropertyName.status:
-                guard let status = Int(block.userValue(property)), (100...999).contains(status) else { continue }
+            guard property.identifier == .userProperty, block.mayBeOfCalls(property) else { return }
+            if block.isText(property, PropertyName.status) {
+                guard let status = Int(block.userValue(property)), (100...999).contains(status) else { return }
                 self.outcome.status = CallStatus(rawValue: status)
                 self.hasStatus = true
-            case PropertyName.executed: executed = Executed(rawValue: block.userValue(property))
-            case PropertyName.more: self.outcome.isInterim = block.userValue(property) == "1"
-            default: if Self.isReserved(name) { self.hasReserved = true }
+            } else if block.isText(property, PropertyName.executed) {
+                executed = Executed(rawValue: block.userValue(property))
+            } else if block.isText(property, PropertyName.more) {
+                self.outcome.isInterim = block.userValue(property) == "1"
+            } else if ReservedProperty.isOnAnswers(block, property) {
+                self.hasReserved = true
             }
         }
         if let executed {
@@ -155,9 +143,32 @@ struct ReplyProperties {
             self.outcome.executed = .assumed(of: self.outcome.status)
         }
     }
+}
 
-    static func isReserved(_ name: String) -> Bool {
-        name == PropertyName.queueTime || name == PropertyName.serviceTime || PropertyName.isReserved(name)
+/// User properties that only the broker may say, told by their bytes.
+enum ReservedProperty {
+    /// On a request, of which the broker says them itself.
+    static func isOnRequests(_ block: Span<UInt8>, _ property: Properties.EncodedProperty) -> Bool {
+        guard property.identifier == .userProperty, block.mayBeOfCalls(property) else { return false }
+        return block.isText(property, PropertyName.callerIdentifier) || block.isText(property, PropertyName.caller)
+            || block.isText(property, PropertyName.attempt) || block.isText(property, PropertyName.task)
+    }
+
+    static func isOnAnswers(_ block: Span<UInt8>, _ property: Properties.EncodedProperty) -> Bool {
+        guard property.identifier == .userProperty, block.mayBeOfCalls(property) else { return false }
+        return block.isText(property, PropertyName.queueTime) || block.isText(property, PropertyName.serviceTime)
+            || self.isOnRequests(block, property)
+    }
+
+    /// What changes with every attempt.
+    static func isOfAttempt(_ block: Span<UInt8>, _ property: Properties.EncodedProperty) -> Bool {
+        switch property.identifier {
+        case .messageExpiryInterval, .topicAlias: true
+        case .userProperty:
+            block.mayBeOfCalls(property)
+                && (block.isText(property, PropertyName.ttl) || block.isText(property, PropertyName.attempt))
+        default: false
+        }
     }
 }
 
@@ -179,24 +190,5 @@ extension Publish {
             }
             return hash ^ hash >> 32
         }
-    }
-}
-
-extension ByteBuffer {
-    /// Copies a property block without the properties that `isDropped` says, in runs as long as they come.
-    mutating func writeProperties(
-        of block: Properties, without isDropped: (Properties.EncodedProperty) -> Bool
-    ) {
-        var position = 0
-        var runStart = 0
-        while position < block.byteCount {
-            let property = block.encodedProperty(at: position)
-            if isDropped(property) {
-                if runStart < position { self.writeBytes(block.bytes(runStart, position)) }
-                runStart = property.end
-            }
-            position = property.end
-        }
-        if runStart < position { self.writeBytes(block.bytes(runStart, position)) }
     }
 }

@@ -122,6 +122,16 @@ final class Route: Sendable {
         }
     }
 
+    func isOn(_ topic: String) -> Bool {
+        guard self.topic.count == topic.utf8.count else { return false }
+        var index = 0
+        for unit in topic.utf8 {
+            guard self.topic[index] == unit else { return false }
+            index += 1
+        }
+        return true
+    }
+
     var isEmpty: Bool { self.recipients.isEmpty && self.groups.isEmpty }
 
     /// One recipient per session: overlapping subscriptions merge into one delivery at their highest QoS that carries

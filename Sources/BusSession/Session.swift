@@ -25,17 +25,6 @@ package struct Session: Sendable {
         }
     }
 
-    /// A topic, and the state of all subscriptions in which it was looked at.
-    package struct CheckedTopic: Sendable {
-        package let topic: String
-        package let generation: UInt64
-
-        package init(topic: String, generation: UInt64) {
-            self.topic = topic
-            self.generation = generation
-        }
-    }
-
     package let clientIdentifier: String
     /// The slot of the network connection in the broker, `nil` while offline.
     package var connection: Int?
@@ -51,8 +40,6 @@ package struct Session: Sendable {
     /// Retained messages that new subscriptions have yet to get. They go before the queue, and while any wait every
     /// other message queues behind them: an old retained message must not overtake a newer one of its topic.
     package var replay: Deque<OutgoingMessage> = []
-    /// The reply topic that this caller was last found to be allowed.
-    package var checkedReplyTopic: CheckedTopic?
     package var will: Will?
     package var willDueAt = Timestamp.never
 

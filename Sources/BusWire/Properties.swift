@@ -126,8 +126,7 @@ extension Properties {
         return nil
     }
 
-    /// The property that begins at `position`, which is 0 or the end of another one.
-    package func encodedProperty(at position: Int) -> EncodedProperty {
+    func encodedProperty(at position: Int) -> EncodedProperty {
         self.encoded.readableBytesUInt8Span.encodedProperty(at: position)
     }
 
@@ -139,7 +138,7 @@ extension Properties {
         self.encoded.readableBytesUInt8Span.uint16(at: property.valueStart)
     }
 
-    package func uint32(_ property: EncodedProperty) -> UInt32 {
+    func uint32(_ property: EncodedProperty) -> UInt32 {
         self.encoded.readableBytesUInt8Span.uint32(at: property.valueStart)
     }
 
@@ -147,15 +146,15 @@ extension Properties {
         self.encoded.readableBytesUInt8Span.validVariableByteInteger(at: property.valueStart)
     }
 
-    package func string(_ property: EncodedProperty) -> String {
+    func string(_ property: EncodedProperty) -> String {
         self.string(from: property.valueStart + 2, to: property.end)
     }
 
-    package func binary(_ property: EncodedProperty) -> ByteBuffer {
+    func binary(_ property: EncodedProperty) -> ByteBuffer {
         self.slice(from: property.valueStart + 2, to: property.end)
     }
 
-    package func stringPair(_ property: EncodedProperty) -> (name: String, value: String) {
+    func stringPair(_ property: EncodedProperty) -> (name: String, value: String) {
         let nameStart = property.valueStart + 2
         let nameEnd = nameStart + Int(self.uint16(property))
         return (self.string(from: nameStart, to: nameEnd), self.string(from: nameEnd + 2, to: property.end))
