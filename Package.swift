@@ -88,7 +88,7 @@ let package = Package(
         .systemLibrary(name: "CSQLite", pkgConfig: "sqlite3", providers: [.apt(["libsqlite3-dev"])]),
         room("BusStore", ["BusCore", "CSQLite"]),
         .systemLibrary(name: "CMosquitto", pkgConfig: "libmosquitto", providers: [.apt(["libmosquitto-dev"])]),
-        room("BusMosquitto", ["CMosquitto"]),
+        room("BusMosquitto", ["CMosquitto", "BusContract"]),
         room("FunctionBus", ["BusMosquitto", "BusContract", "BusTopics"]),
         room("FunctionHost", ["FunctionBus", "BusContract", subprocess, logging, yams], resources: [.copy("Python")]),
         room("BusBench", ["BusWire", nioCore, nioPosix]),
