@@ -120,7 +120,8 @@ let package = Package(
         tests("BusServerTests", ["BusServer", "BusAccess", "BusCore", "BusSession", nioCore]),
         tests(
             "BusStoreTests", ["BusStore", "BusCore", "CSQLite", "BusTestKit", "StoreProbe"], exclude: ["Golden"]),
-        tests("FunctionBusTests", ["FunctionBus"]),
+        tests("BusMosquittoTests", ["BusMosquitto", "BusContract"]),
+        tests("FunctionBusTests", ["FunctionBus", "BusContract"]),
         tests("FunctionHostTests", ["FunctionHost", subprocess, logging], exclude: ["measure.sh"]),
         tests("HouseTests", []),
         tests(

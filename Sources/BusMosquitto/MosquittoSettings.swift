@@ -42,6 +42,6 @@ package struct MosquittoSettings: Sendable {
     package func delay(beforeAttempt attempt: Int, random: Double) -> Duration {
         // Beyond ten doublings every wait is the longest.
         let doubled = self.firstRetry * (1 << min(attempt, 10))
-        return min(doubled, self.lastRetry) * (0.8 + 0.4 * random)
+        return min(min(doubled, self.lastRetry) * (0.8 + 0.4 * random), self.lastRetry)
     }
 }
