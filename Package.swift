@@ -88,7 +88,7 @@ let package = Package(
         .systemLibrary(name: "CSQLite", pkgConfig: "sqlite3", providers: [.apt(["libsqlite3-dev"])]),
         room("BusStore", ["BusCore", "CSQLite"]),
         .systemLibrary(name: "CMosquitto", pkgConfig: "libmosquitto", providers: [.apt(["libmosquitto-dev"])]),
-        room("BusMosquitto", ["CMosquitto"]),
+        room("BusMosquitto", ["CMosquitto", "BusContract"]),
         room("FunctionBus", ["BusMosquitto", "BusContract", "BusTopics"]),
         room("FunctionHost", ["FunctionBus", "BusContract", subprocess, logging, yams], resources: [.copy("Python")]),
         .systemLibrary(name: "CPolling"),
@@ -128,7 +128,8 @@ let package = Package(
         tests("BusServerTests", ["BusServer", "BusAccess", "BusCore", "BusSession", nioCore]),
         tests(
             "BusStoreTests", ["BusStore", "BusCore", "CSQLite", "BusTestKit", "StoreProbe"], exclude: ["Golden"]),
-        tests("FunctionBusTests", ["FunctionBus"]),
+        tests("BusMosquittoTests", ["BusMosquitto", "BusContract"]),
+        tests("FunctionBusTests", ["FunctionBus", "BusContract"]),
         tests("FunctionHostTests", ["FunctionHost", subprocess, logging], exclude: ["measure.sh"]),
         tests("BusBenchTests", ["BusBench", "BusWire", nioCore]),
         tests("HouseTests", []),

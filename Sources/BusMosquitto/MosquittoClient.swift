@@ -1,80 +1,45 @@
+package import BusContract
 import CMosquitto
 import Glibc
 import Synchronization
 
 /// One client of libmosquitto on a thread of its own: it connects, reads, writes, and connects again by itself.
 ///
-/// The owner hears everything through `onEvent`, on that thread, and must not call back into the client from there except
-/// `publish`, `subscribe` and `unsubscribe`, which only queue. Ending is explicit: `close` says DISCONNECT, joins the
-/// thread and frees the handle; it must not be called from `onEvent`.
+/// The owner hears everything through `onEvents`, on that thread, in batches: all that could be read at once. While it
+/// handles a batch nothing more is read, so that what waits, waits in the socket and not in memory. It may publish,
+/// subscribe and unsubscribe from there, and must not wait.
+///
+/// Ending is explicit: `close` lets the thread say DISCONNECT, free its handle and end.
 @safe package final class MosquittoClient: Sendable {
-    /// What the callbacks reach through libmosquitto's user pointer.
-    private final class Context: Sendable {
-        let onEvent: @Sendable (MosquittoEvent) -> Void
-
-        init(_ onEvent: @escaping @Sendable (MosquittoEvent) -> Void) {
-            self.onEvent = onEvent
-        }
-    }
-
-    private struct State {
+    @safe private struct State {
+        // The thread's own, lent to publishers as long as it is connected; it is freed only after it was taken back.
+        nonisolated(unsafe) var handle: OpaquePointer?
         var isClosing = false
-        var isClosed = false
-        var thread: pthread_t?
+        var hasEnded = false
+        var onEnd: [@Sendable () -> Void] = []
     }
 
-    // libmosquitto's handle is made for several threads; it is freed once, after its thread was joined.
-    private nonisolated(unsafe) let handle: OpaquePointer
-    private let context: Context
     private let settings: MosquittoSettings
+    private let onEvents: @Sendable ([MosquittoEvent]) -> Void
+    private let batch: EventBatch
+    private let wakeUp = WakeUp()
     private let state = Mutex(State())
     private static let isLibraryReady: Bool = mosquitto_lib_init() == 0
+    /// How long a DISCONNECT may take to leave.
+    private static let farewell = Duration.seconds(2)
 
     /// Makes the client; `start` connects it.
+    ///
+    /// - Throws: what libmosquitto does not take: a client identifier, a will, a certificate file.
     package init(
-        _ settings: MosquittoSettings, onEvent: @escaping @Sendable (MosquittoEvent) -> Void
+        _ settings: MosquittoSettings, onEvents: @escaping @Sendable ([MosquittoEvent]) -> Void
     ) throws(MosquittoFailure) {
         precondition(Self.isLibraryReady, "libmosquitto could not set itself up")
-        let context = Context(onEvent)
-        let pointer = unsafe Unmanaged.passUnretained(context).toOpaque()
-        guard let handle = unsafe mosquitto_new(settings.clientIdentifier, true, pointer) else {
-            throw MosquittoFailure(code: 1, description: "libmosquitto has no memory for another client")
-        }
-        unsafe self.handle = handle
-        self.context = context
         self.settings = settings
-        do throws(MosquittoFailure) {
-            try self.configure()
-        } catch {
-            unsafe mosquitto_destroy(handle)
-            throw error
-        }
-    }
-
-    private func configure() throws(MosquittoFailure) {
-        try check(unsafe mosquitto_int_option(self.handle, MOSQ_OPT_PROTOCOL_VERSION, Int32(MQTT_PROTOCOL_V5)))
-        try check(unsafe mosquitto_int_option(self.handle, MOSQ_OPT_TCP_NODELAY, 1))
-        // Publishes from other threads wake the network thread instead of writing to the socket themselves.
-        try check(unsafe mosquitto_threaded_set(self.handle, true))
-        try check(unsafe mosquitto_max_inflight_messages_set(self.handle, 1000))
-        if let user = self.settings.userName {
-            try check(unsafe mosquitto_username_pw_set(self.handle, user, self.settings.password))
-        }
-        if let tls = self.settings.tls {
-            if tls.authorityFile == nil {
-                try check(unsafe mosquitto_int_option(self.handle, MOSQ_OPT_TLS_USE_OS_CERTS, 1))
-            }
-            try check(
-                unsafe mosquitto_tls_set(
-                    self.handle, tls.authorityFile, nil, tls.certificateFile, tls.keyFile, nil))
-        }
-        if let will = self.settings.will {
-            try check(
-                unsafe mosquitto_will_set_v5(
-                    self.handle, will.topic, Int32(will.payload.count), will.payload, Int32(will.qos), will.isRetained,
-                    nil))
-        }
-        self.setCallbacks()
+        self.onEvents = onEvents
+        self.batch = EventBatch(keyPassword: settings.tls?.keyPassword)
+        // Made once for its errors, which are better told now.
+        _ = try MosquittoHandle.make(settings, self.batch)
     }
 
     // MARK: Life
@@ -91,21 +56,20 @@ import Synchronization
                 return nil
             }, box.toOpaque())
         precondition(result == 0, "the process cannot start another thread")
-        self.state.withLock { $0.thread = thread }
+        pthread_detach(thread)
     }
 
-    /// Says DISCONNECT, waits for the thread and frees the handle. Safe to call twice.
-    package func close() {
-        let thread: pthread_t? = self.state.withLock { state in
-            guard !state.isClosing else { return nil }
+    /// Says DISCONNECT and ends the thread; `onEnd` is called when no further event will come. That is soon, unless the
+    /// thread waits for a host that does not answer: then it ends when the system gives that up.
+    package func close(onEnd: @escaping @Sendable () -> Void) {
+        let hasEnded = self.state.withLock { state in
+            if !state.isClosing, let handle = unsafe state.handle { unsafe mosquitto_disconnect_v5(handle, 0, nil) }
             state.isClosing = true
-            return state.thread
+            if !state.hasEnded { state.onEnd.append(onEnd) }
+            return state.hasEnded
         }
-        guard let thread else { return }
-        unsafe mosquitto_disconnect_v5(self.handle, 0, nil)
-        pthread_join(thread, nil)
-        self.state.withLock { $0.isClosed = true }
-        unsafe mosquitto_destroy(self.handle)
+        self.wakeUp.signal()
+        if hasEnded { onEnd() }
     }
 
     private var isClosing: Bool { self.state.withLock { $0.isClosing } }
@@ -114,35 +78,106 @@ import Synchronization
     private func run() {
         var attempt = 0
         while !self.isClosing {
-            let connected = unsafe mosquitto_connect_bind_v5(
-                self.handle, self.settings.host, Int32(self.settings.port), Int32(self.settings.keepAliveSeconds), nil,
-                nil)
-            var reason = connected
-            if connected == 0 {
-                let start = ContinuousClock.now
-                repeat {
-                    reason = unsafe mosquitto_loop(self.handle, 1000, 1)
-                } while reason == 0 && !self.isDone
-                if ContinuousClock.now - start > .seconds(10) { attempt = 0 }
-            }
-            guard !self.isClosing else { return }
-            let delay = self.delay(beforeAttempt: attempt)
+            let start = ContinuousClock.now
+            let reason = self.connectAndServe()
+            guard !self.isClosing else { break }
+            if ContinuousClock.now - start > .seconds(10) { attempt = 0 }
+            let delay = self.settings.delay(beforeAttempt: attempt, random: .random(in: 0...1))
             attempt += 1
-            let text = unsafe mosquitto_strerror(reason).map { unsafe String(cString: $0) } ?? "error \(reason)"
-            self.context.onEvent(.disconnected(reason: text, retryAfter: delay))
+            self.batch.append(.disconnected(reason: reason, retryAfter: delay))
+            self.handOver()
             self.sleep(delay)
+        }
+        let callbacks = self.state.withLock { state in
+            state.hasEnded = true
+            return state.onEnd
+        }
+        for callback in callbacks { callback() }
+    }
+
+    /// One network connection from its beginning to its end, and why it ended.
+    private func connectAndServe() -> String {
+        do throws(MosquittoFailure) {
+            let handle = try MosquittoHandle.make(self.settings, self.batch)
+            var properties = PropertyList()
+            try properties.add(maximumPacketSize: UInt32(clamping: self.settings.packetBytesMax))
+            try check(
+                unsafe mosquitto_connect_bind_v5(
+                    handle.pointer, self.settings.host, Int32(self.settings.port),
+                    Int32(self.settings.keepAliveSeconds), nil, properties.list))
+            guard self.lend(handle) else { return "closed" }
+            let reason = self.serve(handle)
+            self.state.withLock { unsafe $0.handle = nil }
+            // Not before nobody can publish with it any more.
+            _ = consume handle
+            return MosquittoFailure(reason).description
+        } catch {
+            return error.description
         }
     }
 
-    /// After `close` the loop goes on until the DISCONNECT is written, which ends it with an error code.
-    private var isDone: Bool {
-        guard self.isClosing else { return false }
-        return unsafe mosquitto_want_write(self.handle) == false
+    /// Lets others publish with the handle, unless the end has come already.
+    private func lend(_ handle: borrowing MosquittoHandle) -> Bool {
+        let pointer = unsafe handle.pointer
+        return self.state.withLock { state in
+            guard !state.isClosing else { return false }
+            unsafe state.handle = pointer
+            return true
+        }
     }
 
-    private func delay(beforeAttempt attempt: Int) -> Duration {
-        let doubled = self.settings.firstRetry * (1 << min(attempt, 10))
-        return min(doubled, self.settings.lastRetry) * Double.random(in: 0.8...1.2)
+    /// Reads and writes until the connection ends; returns libmosquitto's reason.
+    private func serve(_ handle: borrowing MosquittoHandle) -> Int32 {
+        var nextCheck = ContinuousClock.now
+        var end: ContinuousClock.Instant?
+        while true {
+            if end == nil, self.isClosing { end = .now + Self.farewell }
+            if let end, ContinuousClock.now >= end { return 0 }
+            let socket = unsafe mosquitto_socket(handle.pointer)
+            guard socket >= 0 else { return 7 }
+            let isReadable = self.wait(handle, socket)
+            var reason: Int32 = 0
+            if isReadable { reason = self.read(handle) }
+            if reason == 0, unsafe mosquitto_want_write(handle.pointer) {
+                reason = unsafe mosquitto_loop_write(handle.pointer, 1)
+            }
+            if reason == 0, ContinuousClock.now >= nextCheck {
+                // Keep alive.
+                reason = unsafe mosquitto_loop_misc(handle.pointer)
+                nextCheck = .now + .seconds(1)
+            }
+            self.handOver()
+            if reason != 0 { return reason }
+        }
+    }
+
+    /// Sleeps until the socket can be read or, where something waits for that, written, at most a second.
+    private func wait(_ handle: borrowing MosquittoHandle, _ socket: Int32) -> Bool {
+        self.wakeUp.fallAsleep()
+        let wantsWrite = unsafe mosquitto_want_write(handle.pointer)
+        let events = Int16(POLLIN) | (wantsWrite ? Int16(POLLOUT) : 0)
+        var polled = [
+            pollfd(fd: socket, events: events, revents: 0),
+            pollfd(fd: self.wakeUp.readEnd, events: Int16(POLLIN), revents: 0),
+        ]
+        // A signal that interrupts it is as good as the time.
+        _ = unsafe poll(&polled, 2, 1000)
+        self.wakeUp.awake()
+        return polled[0].revents & Int16(POLLIN | POLLERR | POLLHUP) != 0
+    }
+
+    /// libmosquitto reads one packet at a time: goes on as long as that brings something, up to a full batch.
+    private func read(_ handle: borrowing MosquittoHandle) -> Int32 {
+        while true {
+            let count = self.batch.count
+            let reason = unsafe mosquitto_loop_read(handle.pointer, 1)
+            if reason != 0 || self.batch.count == count || self.batch.isFull { return reason }
+        }
+    }
+
+    private func handOver() {
+        let events = self.batch.take()
+        if !events.isEmpty { self.onEvents(events) }
     }
 
     /// In steps, so that `close` never waits long.
@@ -154,65 +189,39 @@ import Synchronization
     // MARK: Packets
 
     /// Queues a PUBLISH; its end comes as `published` with the identifier returned.
-    package func publish(_ message: MosquittoMessage) throws(MosquittoFailure) -> Int32 {
+    package func publish(_ message: ApplicationMessage) throws(MosquittoFailure) -> Int32 {
         let properties = try PropertyList(message.properties)
-        var identifier: Int32 = 0
-        let code = unsafe mosquitto_publish_v5(
-            self.handle, &identifier, message.topic, Int32(clamping: message.payload.count), message.payload,
-            Int32(message.qos), message.isRetained, properties.list)
-        try check(code)
-        return identifier
+        return try unsafe self.queue { handle, identifier in
+            unsafe mosquitto_publish_v5(
+                handle, &identifier, message.topic, Int32(clamping: message.payload.count), message.payload,
+                Int32(message.qos), message.isRetained, properties.list)
+        }
     }
 
     package func subscribe(_ filter: String, qos: Int, noLocal: Bool = false) throws(MosquittoFailure) -> Int32 {
-        var identifier: Int32 = 0
         let options: Int32 = noLocal ? 0x04 : 0
-        try check(unsafe mosquitto_subscribe_v5(self.handle, &identifier, filter, Int32(qos), options, nil))
-        return identifier
+        return try unsafe self.queue { handle, identifier in
+            unsafe mosquitto_subscribe_v5(handle, &identifier, filter, Int32(qos), options, nil)
+        }
     }
 
     package func unsubscribe(_ filter: String) throws(MosquittoFailure) -> Int32 {
+        try unsafe self.queue { handle, identifier in unsafe mosquitto_unsubscribe_v5(handle, &identifier, filter, nil)
+        }
+    }
+
+    /// Hands a packet to libmosquitto while there is a connection, and wakes the thread that writes it.
+    private func queue(
+        _ body: (OpaquePointer, inout Int32) -> Int32
+    ) throws(MosquittoFailure) -> Int32 {
         var identifier: Int32 = 0
-        try check(unsafe mosquitto_unsubscribe_v5(self.handle, &identifier, filter, nil))
+        let code: Int32? = self.state.withLock { state in
+            guard let handle = unsafe state.handle else { return nil }
+            return unsafe body(handle, &identifier)
+        }
+        guard let code else { throw .notConnected }
+        try check(code)
+        self.wakeUp.signal()
         return identifier
-    }
-
-    // MARK: Callbacks
-
-    private func setCallbacks() {
-        unsafe mosquitto_connect_v5_callback_set(self.handle) { _, user, code, flags, properties in
-            let context = unsafe MosquittoClient.context(user)
-            guard code == 0 else {
-                context?.onEvent(.refused(reasonCode: Int(code)))
-                return
-            }
-            let read = unsafe PropertyList.read(properties)
-            context?.onEvent(.connected(sessionPresent: flags & 1 != 0, userProperties: read.userProperties))
-        }
-        unsafe mosquitto_publish_v5_callback_set(self.handle) { _, user, identifier, code, _ in
-            unsafe MosquittoClient.context(user)?.onEvent(.published(identifier: identifier, reasonCode: Int(code)))
-        }
-        unsafe mosquitto_subscribe_v5_callback_set(self.handle) { _, user, identifier, count, codes, _ in
-            let list = unsafe UnsafeBufferPointer(start: codes, count: Int(count)).map { Int($0) }
-            unsafe MosquittoClient.context(user)?.onEvent(.subscribed(identifier: identifier, reasonCodes: list))
-        }
-        unsafe mosquitto_unsubscribe_v5_callback_set(self.handle) { _, user, identifier, _ in
-            unsafe MosquittoClient.context(user)?.onEvent(.unsubscribed(identifier: identifier))
-        }
-        unsafe mosquitto_message_v5_callback_set(self.handle) { _, user, message, properties in
-            guard let message = unsafe message?.pointee, let topic = unsafe message.topic else { return }
-            let payload = unsafe [UInt8](
-                UnsafeRawBufferPointer(start: message.payload, count: Int(message.payloadlen)))
-            var copy = unsafe MosquittoMessage(
-                topic: String(cString: topic), payload: payload, qos: Int(message.qos), isRetained: message.retain)
-            copy.properties = unsafe PropertyList.read(properties)
-            unsafe MosquittoClient.context(user)?.onEvent(.message(copy))
-        }
-    }
-
-    /// The context lives as long as the client, and the client as long as its thread.
-    private static func context(_ user: UnsafeMutableRawPointer?) -> Context? {
-        guard let user = unsafe user else { return nil }
-        return unsafe Unmanaged<Context>.fromOpaque(user).takeUnretainedValue()
     }
 }

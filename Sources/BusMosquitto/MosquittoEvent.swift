@@ -1,7 +1,9 @@
+package import BusContract
+
 /// What a network connection tells its owner, on the network thread: copy, hand over, return.
 package enum MosquittoEvent: Sendable {
-    /// CONNACK with success. `properties` are its user properties.
-    case connected(sessionPresent: Bool, userProperties: [(name: String, value: String)])
+    /// CONNACK with success, and its user properties.
+    case connected(userProperties: [(name: String, value: String)])
     /// CONNACK with a refusal: a reason code of MQTT 5, or a return code below 6 of an older broker.
     case refused(reasonCode: Int)
     /// The network connection is gone or could not be made; another attempt follows after the delay.
@@ -11,7 +13,7 @@ package enum MosquittoEvent: Sendable {
     /// SUBACK, a code for each filter.
     case subscribed(identifier: Int32, reasonCodes: [Int])
     case unsubscribed(identifier: Int32)
-    case message(MosquittoMessage)
+    case message(ApplicationMessage)
 }
 
 /// libmosquitto would not do what it was asked.
@@ -20,7 +22,13 @@ package struct MosquittoFailure: Error, Sendable, Equatable, CustomStringConvert
     package let code: Int32
     package let description: String
 
+    package init(code: Int32, description: String) {
+        self.code = code
+        self.description = description
+    }
+
     /// The packet is larger than the broker takes.
     package var isOversize: Bool { self.code == 25 }
     package var isNotConnected: Bool { self.code == 4 || self.code == 7 }
+    static let notConnected = MosquittoFailure(code: 4, description: "there is no connection")
 }

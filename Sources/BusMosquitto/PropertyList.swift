@@ -1,3 +1,4 @@
+import BusContract
 import CMosquitto
 import Glibc
 
@@ -7,7 +8,7 @@ import Glibc
 
     init() {}
 
-    init(_ properties: MosquittoProperties) throws(MosquittoFailure) {
+    init(_ properties: MessageProperties) throws(MosquittoFailure) {
         if let value = properties.payloadFormatIndicator {
             try check(
                 unsafe mosquitto_property_add_byte(
@@ -38,14 +39,19 @@ import Glibc
         try check(unsafe mosquitto_property_add_string(&self.list, Int32(identifier.rawValue), text))
     }
 
+    mutating func add(maximumPacketSize bytes: UInt32) throws(MosquittoFailure) {
+        let identifier = Int32(MQTT_PROP_MAXIMUM_PACKET_SIZE.rawValue)
+        try check(unsafe mosquitto_property_add_int32(&self.list, identifier, bytes))
+    }
+
     mutating func add(user name: String, _ value: String) throws(MosquittoFailure) {
         let identifier = Int32(MQTT_PROP_USER_PROPERTY.rawValue)
         try check(unsafe mosquitto_property_add_string_pair(&self.list, identifier, name, value))
     }
 
     /// Copies what a callback was given; the list stays libmosquitto's.
-    static func read(_ list: OpaquePointer?) -> MosquittoProperties {
-        var properties = MosquittoProperties()
+    static func read(_ list: OpaquePointer?) -> MessageProperties {
+        var properties = MessageProperties()
         var current = unsafe list
         while let property = unsafe current {
             switch unsafe mosquitto_property_identifier(property) {
@@ -107,6 +113,12 @@ import Glibc
 /// Turns a result code of libmosquitto into an error.
 func check(_ code: Int32) throws(MosquittoFailure) {
     guard code != 0 else { return }
-    let text = unsafe mosquitto_strerror(code).map { unsafe String(cString: $0) } ?? "error \(code)"
-    throw MosquittoFailure(code: code, description: text)
+    throw MosquittoFailure(code)
+}
+
+extension MosquittoFailure {
+    init(_ code: Int32) {
+        let text = unsafe mosquitto_strerror(code).map { unsafe String(cString: $0) } ?? "error \(code)"
+        self.init(code: code, description: text)
+    }
 }

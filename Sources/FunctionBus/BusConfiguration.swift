@@ -10,6 +10,11 @@ public struct BusConfiguration: Sendable {
     public var userName: String?
     /// Password for the broker.
     public var password: String?
+    /// A token (JWT) in place of a password; the user name may be left out then.
+    public var token: String?
+    /// Asked for a token before each connection, in place of `token`, since tokens expire. Called on the connection's
+    /// thread: it may read a file, and must not wait for the bus.
+    public var tokenSource: (@Sendable () -> String?)?
     /// Whether the connection is encrypted.
     public var usesTLS = false
     /// PEM file of the authorities to trust; `nil` trusts those of the system.
@@ -18,8 +23,15 @@ public struct BusConfiguration: Sendable {
     public var certificateFile: String?
     /// PEM file of this client's key.
     public var keyFile: String?
-    /// Default 30 s.
+    /// Password of an encrypted key; without one such a key is refused.
+    public var keyPassword: String?
+    /// Whether the broker's certificate must be for `host`. Default yes; without, anybody with a certificate of a
+    /// trusted authority can pose as the broker.
+    public var verifiesHostName = true
+    /// How long the connection may be silent before it counts as lost, at least 5 s. Default 30 s.
     public var keepAlive: Duration = .seconds(30)
+    /// The largest packet that the broker may send; answers that are larger become a 413 on fcbus. Default 16 MiB.
+    public var packetBytesMax = 16 << 20
     /// How long `withConnection` waits for the first connection. Default 10 s.
     public var connectTimeout: Duration = .seconds(10)
 
@@ -40,6 +52,10 @@ public struct BusConfiguration: Sendable {
         case "mqtts":
             self.usesTLS = true
             self.port = 8883
+        case "ws", "wss":
+            throw BusError(
+                .invalidArgument,
+                "'\(broker)' is a WebSocket, which libmosquitto does not speak: use mqtt:// or mqtts://")
         default: throw failure
         }
         var rest = broker[schemeEnd.upperBound...]

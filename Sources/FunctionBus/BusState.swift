@@ -1,56 +1,98 @@
 import BusContract
-import BusMosquitto
+import BusTopics
 
 /// What a connection remembers between events: who waits for what, and what to restore after a reconnect.
+///
+/// A machine: events go in, and `Effect`s come out, which are carried out after the lock is left.
 struct BusState: Sendable {
     enum Link: Sendable, Equatable {
         /// `failure` says why the last attempt failed.
-        case connecting(failure: String?)
+        case connecting(failure: Failure?)
         case connected(isFcbus: Bool)
         case closed
+
+        struct Failure: Sendable, Equatable {
+            var message: String
+            /// The broker itself said no.
+            var isRefusal = false
+        }
+    }
+
+    /// What must be there before the first call: the reply subscription, and elsewhere than on fcbus the knowledge of
+    /// who serves what.
+    enum Readiness: Sendable, Equatable {
+        case none
+        /// Some task is at it.
+        case pending
+        case ready
     }
 
     /// What a wait ends with.
     enum Outcome: Sendable {
-        case connected
+        /// What was waited for is there: a connection, an instance, the preparations.
+        case reached
         case acknowledged(reasonCode: Int)
         case subscribed(reasonCode: Int)
-        case replied(MosquittoMessage)
+        case replied(ApplicationMessage)
     }
 
-    /// One task that waits. It is resumed exactly once, by whoever takes it out of the table.
-    struct Waiter: Sendable {
-        enum Purpose: Sendable {
-            case connection
-            case acknowledgement(packet: Int32)
-            case subscription(packet: Int32)
-            case reply(correlation: [UInt8], packet: Int32)
-        }
-
-        var purpose: Purpose
-        var deadline: ContinuousClock.Instant
-        var continuation: CheckedContinuation<Result<Outcome, BusError>, Never>
+    /// What a task waits for, besides the outcome itself.
+    struct Expectation: Sendable {
         /// What a timeout means here.
         var timeoutError: BusError
+        /// Whose answer is awaited, `service/function`.
+        var function: String?
         /// Hears of interim replies; called on the transport's thread.
         var onProgress: (@Sendable (Reply) -> Void)?
     }
 
+    /// How the task of a waiter is woken.
+    struct Wakening: Sendable {
+        var expectation: Expectation
+        var continuation: CheckedContinuation<Result<Outcome, BusError>, Never>
+    }
+
     /// A filter that somebody reads.
     struct Subscription: Sendable {
+        var filter: TopicFilter
         var qos: Int
-        var readers: [UInt64: @Sendable (BusMessage) -> Void] = [:]
+        var readers: [UInt64: MessageQueue] = [:]
+    }
+
+    enum Effect: Sendable {
+        case wake(Wakening, Result<Outcome, BusError>)
+        case report(Wakening, Reply)
+        case serve(ApplicationMessage, CallTopic, Service)
+        case control(ApplicationMessage, verb: String, [Service])
+        /// Subscribe and register again.
+        case restore([(filter: String, qos: Int)], [Service])
+    }
+
+    /// What a batch of events leads to.
+    struct Effects: Sendable {
+        var list: [Effect] = []
+        /// Gathered by reader: each is woken once for a batch.
+        private(set) var deliveries: [(queue: MessageQueue, messages: [BusMessage])] = []
+
+        mutating func append(_ effect: Effect) { self.list.append(effect) }
+
+        mutating func deliver(_ message: BusMessage, to queue: MessageQueue) {
+            if let index = self.deliveries.firstIndex(where: { $0.queue === queue }) {
+                self.deliveries[index].messages.append(message)
+            } else {
+                self.deliveries.append((queue, [message]))
+            }
+        }
     }
 
     var link = Link.connecting(failure: nil)
-    var waiters: [UInt64: Waiter] = [:]
-    /// Acknowledgements and SUBACKs by packet identifier.
-    var waiterOfPacket: [Int32: UInt64] = [:]
-    var waiterOfReply: [[UInt8]: UInt64] = [:]
-    var nextIdentifier: UInt64 = 1
+    var waiters = WaiterTable<Wakening>()
     var subscriptions: [String: Subscription] = [:]
     var services: [BusContract.FunctionName: Service] = [:]
-    var hasReplySubscription = false
+    /// Those of `services` that drain.
+    var leaving: Set<BusContract.FunctionName> = []
+    var readiness = Readiness.none
+    var known = KnownFunctions()
     /// By function, for those whose calls were repeated.
     var retryBudgets: [BusContract.FunctionName: RetryBudget] = [:]
     /// Replies that nobody waited for any more.
@@ -58,6 +100,17 @@ struct BusState: Sendable {
     /// When the sweep that ends overdue waits is set to run.
     var sweepAt: ContinuousClock.Instant?
     var sweep: Task<Void, Never>?
+    let replyTopic: String
+    private let replyFilter: String
+    /// The percent-encoded client identifier.
+    private let instance: String
+    private var lastIdentifier: UInt64 = 0
+
+    init(clientIdentifier: String) {
+        self.instance = ClientName.encode(clientIdentifier)
+        self.replyTopic = CallTopic.reply(client: self.instance, call: nil, errorStatus: nil).string
+        self.replyFilter = CallFilter.replies(to: clientIdentifier)
+    }
 
     var isFcbus: Bool { self.link == .connected(isFcbus: true) }
 
@@ -66,37 +119,158 @@ struct BusState: Sendable {
     }
 
     mutating func makeIdentifier() -> UInt64 {
-        defer { self.nextIdentifier += 1 }
-        return self.nextIdentifier
+        self.lastIdentifier += 1
+        return self.lastIdentifier
     }
 
-    /// Enters a waiter under everything by which it can be found.
-    mutating func add(_ waiter: Waiter, as identifier: UInt64) {
-        self.waiters[identifier] = waiter
-        switch waiter.purpose {
-        case .connection: break
-        case .acknowledgement(let packet), .subscription(let packet): self.waiterOfPacket[packet] = identifier
-        case .reply(let correlation, let packet):
-            self.waiterOfReply[correlation] = identifier
-            self.waiterOfPacket[packet] = identifier
+    /// Whether the broker does not know calls, and nobody would answer one of this function.
+    func isUnserved(_ function: String) -> Bool {
+        !self.isFcbus && self.known.isComplete && self.known.standing(of: function) == .noInstance
+    }
+
+    /// Whether the connection reads a filter for its own sake, besides those who subscribe to it.
+    func isReadByItself(_ filter: String) -> Bool {
+        self.readiness != .none && !self.isFcbus && (filter == CallFilter.catalog || filter == CallFilter.instances)
+    }
+
+    // MARK: Events
+
+    mutating func receive(_ event: TransportEvent, effects: inout Effects) {
+        switch event {
+        case .connected(let isFcbus): self.connected(isFcbus: isFcbus, effects: &effects)
+        case .refused(let code):
+            guard self.link != .closed else { return }
+            let message = "the broker refused the connection with reason code \(code)"
+            self.link = .connecting(failure: Link.Failure(message: message, isRefusal: true))
+        case .disconnected(let reason): self.disconnected(reason, effects: &effects)
+        case .published(let packet, let code):
+            // On fcbus the reply follows and says more than the code.
+            let endsCalls = !self.isFcbus && (code >= 0x80 || code == 0x10)
+            if let waiter = self.waiters.acknowledged(packet: packet, endsCalls: endsCalls) {
+                effects.append(.wake(waiter.handle, .success(.acknowledged(reasonCode: code))))
+            }
+        case .subscribed(let packet, let code):
+            self.wake(self.waiters.take(packet: packet), .subscribed(reasonCode: code), effects: &effects)
+        case .unsubscribed(let packet):
+            self.wake(self.waiters.take(packet: packet), .subscribed(reasonCode: 0), effects: &effects)
+        case .message(let message):
+            if message.topic == self.replyTopic {
+                self.replied(message, effects: &effects)
+            } else {
+                self.received(message, effects: &effects)
+            }
         }
     }
 
-    /// Takes a waiter out; the caller resumes it.
-    mutating func take(_ identifier: UInt64) -> Waiter? {
-        guard let waiter = self.waiters.removeValue(forKey: identifier) else { return nil }
-        switch waiter.purpose {
-        case .connection: break
-        case .acknowledgement(let packet), .subscription(let packet): self.waiterOfPacket[packet] = nil
-        case .reply(let correlation, let packet):
-            self.waiterOfReply[correlation] = nil
-            if self.waiterOfPacket[packet] == identifier { self.waiterOfPacket[packet] = nil }
-        }
-        return waiter
+    private func wake(_ waiter: WaiterTable<Wakening>.Waiter?, _ outcome: Outcome, effects: inout Effects) {
+        if let waiter { effects.append(.wake(waiter.handle, .success(outcome))) }
     }
 
-    /// Takes out every waiter that fits.
-    mutating func takeAll(where fits: (Waiter) -> Bool) -> [Waiter] {
-        self.waiters.filter { fits($0.value) }.keys.compactMap { self.take($0) }
+    /// A lost connection took the subscriptions with it.
+    private mutating func connected(isFcbus: Bool, effects: inout Effects) {
+        self.link = .connected(isFcbus: isFcbus)
+        self.known.forget()
+        // Who prepares when the connection is lost is told so, and begins anew.
+        if self.readiness == .ready, !isFcbus { self.readiness = .none }
+        var filters = self.subscriptions.map { (filter: $0.key, qos: $0.value.qos) }
+        if self.readiness == .ready { filters.append((self.replyFilter, 1)) }
+        effects.append(.restore(filters, self.services.values.filter { !self.leaving.contains($0.name) }))
+        for waiter in self.waiters.takeAll(where: { $0.purpose == .connection }) {
+            effects.append(.wake(waiter.handle, .success(.reached)))
+        }
+    }
+
+    private mutating func disconnected(_ reason: String, effects: inout Effects) {
+        switch self.link {
+        case .closed: break
+        // A refusal says more than the closed socket that follows it.
+        case .connecting(let failure?) where failure.isRefusal: break
+        case .connecting, .connected: self.link = .connecting(failure: Link.Failure(message: reason))
+        }
+        let lost = self.waiters.takeAll { waiter in
+            switch waiter.purpose {
+            case .connection, .readiness: false
+            case .instance, .acknowledgement, .subscription, .reply: true
+            }
+        }
+        let error = BusError(
+            .disconnectedAfterSend, executed: .maybe,
+            "the connection to the broker was lost (\(reason)) while the answer was awaited: it may have run")
+        for waiter in lost { effects.append(.wake(waiter.handle, .failure(error))) }
+    }
+
+    private mutating func replied(_ message: ApplicationMessage, effects: inout Effects) {
+        guard let correlation = message.properties.correlationData else {
+            self.lateReplyCount += 1
+            return
+        }
+        let isInterim = message.properties.first(PropertyName.more) == "1"
+        let waiter =
+            isInterim
+            ? self.waiters.progressed(
+                correlation: correlation, instance: message.properties.first(PropertyName.instance))
+            : self.waiters.take(correlation: correlation)
+        guard let waiter else {
+            self.lateReplyCount += 1
+            return
+        }
+        effects.append(
+            isInterim
+                ? .report(waiter.handle, Reply(interim: message))
+                : .wake(waiter.handle, .success(.replied(message))))
+    }
+
+    private mutating func received(_ message: ApplicationMessage, effects: inout Effects) {
+        if message.topic.utf8.starts(with: CallTopic.prefix.utf8), let topic = CallTopic(message.topic) {
+            switch topic {
+            case .request(let name, _), .cancel(let name, _):
+                if let service = self.services[name] { effects.append(.serve(message, topic, service)) }
+            case .async(let name, _):
+                if let service = self.services[name], !self.isFcbus {
+                    effects.append(.serve(message, topic, service))
+                }
+            case .catalog, .instance: self.learn(message, effects: &effects)
+            case .control(let verb, let service, let instance):
+                guard instance == nil || instance == self.instance else { break }
+                let services = self.services.values.filter { service == nil || $0.name.service == service }
+                if !services.isEmpty { effects.append(.control(message, verb: verb, services)) }
+            case .reply, .dead, .event: break
+            }
+        }
+        self.deliver(message, effects: &effects)
+    }
+
+    private mutating func learn(_ message: ApplicationMessage, effects: inout Effects) {
+        guard self.readiness != .none, !self.isFcbus else { return }
+        switch self.known.receive(message) {
+        case .online(let functions):
+            let waiting = self.waiters.takeAll {
+                if case .instance(let name) = $0.purpose { functions.contains(name) } else { false }
+            }
+            for waiter in waiting { effects.append(.wake(waiter.handle, .success(.reached))) }
+        case .left(let instance, isLost: true):
+            // Who has a call is known only where it has said so; where nobody is left, it was one of those.
+            let known = self.known
+            let lost = self.waiters.takeAll { waiter in
+                waiter.instance.map(ClientName.encode) == instance
+                    || waiter.handle.expectation.function.map(known.standing) == .noInstance
+            }
+            let error = BusError(
+                .instanceLost, status: 502, executed: .maybe,
+                "the instance that had the call went away before it answered, and the call may have run")
+            for waiter in lost { effects.append(.wake(waiter.handle, .failure(error))) }
+        case .left(_, isLost: false), nil: break
+        }
+    }
+
+    private func deliver(_ message: ApplicationMessage, effects: inout Effects) {
+        guard !self.subscriptions.isEmpty, let topic = try? TopicName(message.topic) else { return }
+        var seen: Set<UInt64> = []
+        for subscription in self.subscriptions.values where subscription.filter.matches(topic) {
+            // A reader of several filters that match gets one copy.
+            for (reader, queue) in subscription.readers where seen.insert(reader).inserted {
+                effects.deliver(BusMessage(message), to: queue)
+            }
+        }
     }
 }

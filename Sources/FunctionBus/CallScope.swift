@@ -2,8 +2,7 @@
 struct CallScope: Sendable {
     var deadline: ContinuousClock.Instant
     var hops: Int
-    var traceParent: String?
-    var traceState: String?
+    var trace: CallTrace?
 
     /// Set around a handler; child tasks see it too.
     @TaskLocal static var current: CallScope?

@@ -1,5 +1,4 @@
 import BusContract
-import BusMosquitto
 import Synchronization
 
 /// A function as catalog and presence tell of it.

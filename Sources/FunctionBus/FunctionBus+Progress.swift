@@ -1,4 +1,3 @@
-import BusContract
 import Synchronization
 
 extension FunctionBus {
@@ -14,19 +13,16 @@ extension FunctionBus {
     public func callReporting(
         _ function: FunctionName, _ payload: Payload = .empty, options: CallOptions = .init()
     ) -> AsyncThrowingStream<Reply, any Error> {
-        // The scope of the handler that makes this call does not reach a detached task by itself.
-        let scope = CallScope.current
         let (stream, continuation) = AsyncThrowingStream.makeStream(
             of: Reply.self, bufferingPolicy: .bufferingNewest(1_000))
-        let task = Task.detached {
-            await CallScope.$current.withValue(scope) {
-                do {
-                    let final = try await self.call(function, payload, options: options) { continuation.yield($0) }
-                    continuation.yield(final)
-                    continuation.finish()
-                } catch {
-                    continuation.finish(throwing: error)
-                }
+        // The task inherits what the handler that makes this call has inherited itself.
+        let task = Task {
+            do {
+                let final = try await self.call(function, payload, options: options) { continuation.yield($0) }
+                continuation.yield(final)
+                continuation.finish()
+            } catch {
+                continuation.finish(throwing: error)
             }
         }
         continuation.onTermination = { _ in task.cancel() }

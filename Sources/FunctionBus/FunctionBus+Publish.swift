@@ -1,4 +1,4 @@
-import BusMosquitto
+import BusContract
 import BusTopics
 import Synchronization
 
@@ -23,7 +23,7 @@ extension FunctionBus {
         }
         let deadline = ContinuousClock.now + timeout
         try await self.waitForConnection(until: deadline)
-        var message = MosquittoMessage(topic: topic, payload: payload.bytes, qos: qos, isRetained: retain)
+        var message = ApplicationMessage(topic: topic, payload: payload.bytes, qos: qos, isRetained: retain)
         message.properties.contentType = contentType
         message.properties.userProperties = userProperties
         _ = try await self.publishAndWait(message, until: deadline)
@@ -31,13 +31,13 @@ extension FunctionBus {
 
     /// Returns the reason code of the acknowledgement, which is below 0x80.
     func publishAndWait(
-        _ message: MosquittoMessage, until deadline: ContinuousClock.Instant
+        _ message: ApplicationMessage, until deadline: ContinuousClock.Instant
     ) async throws(BusError) -> Int {
         let timeoutError = BusError(
             .localTimeout, executed: .maybe, "the broker did not acknowledge the message on \(message.topic) in time")
         let outcome = try await self.wait(until: deadline, timeoutError: timeoutError) { _ throws(BusError) in
             .acknowledgement(
-                packet: try self.attempt { () throws(MosquittoFailure) in try self.transport.publish(message) })
+                packet: try self.attempt { () throws(TransportFailure) in try self.transport.publish(message) })
         }
         guard case .acknowledged(let code) = outcome else { return 0 }
         switch code {
@@ -54,54 +54,61 @@ extension FunctionBus {
 
     /// Reads what is published to the filters until `body` returns, then unsubscribes.
     ///
+    /// ```swift
+    /// try await bus.subscribe(["devices/+/temperature"]) { messages in
+    ///     for await message in messages { print(message.topic, message.payload.text ?? "") }
+    /// }
+    /// ```
     /// - Parameters:
     ///   - qos: the highest that messages arrive with.
     ///   - onReady: called when the broker has confirmed every filter.
-    ///   - body: gets the messages in the order of their arrival. A reader that falls behind by more than 10 000
-    ///     messages loses the newest ones.
+    ///   - body: gets the messages in the order of their arrival, each once even where several of the filters match.
+    /// - Throws: what `body` throws; `BusError`: `invalidArgument` for a wrong filter, `notAuthorized`, `localTimeout`
+    ///   after 10 s, and the `disconnected` codes.
     public func subscribe<Result>(
         _ filters: [String], qos: Int = 1, onReady: @Sendable () -> Void = {},
-        _ body: (AsyncStream<BusMessage>) async throws -> Result
+        _ body: (BusMessages) async throws -> Result
     ) async throws -> Result {
-        for filter in filters {
-            do {
-                _ = try TopicFilter(filter)
-            } catch {
-                throw BusError(.invalidArgument, "'\(filter)' is not a topic filter: \(error.message)")
-            }
-        }
-        let (stream, continuation) = AsyncStream.makeStream(
-            of: BusMessage.self, bufferingPolicy: .bufferingOldest(10_000))
+        guard (0...2).contains(qos) else { throw BusError(.invalidArgument, "qos must be 0, 1 or 2 (got \(qos))") }
+        let parsed = try filters.map(Self.filter)
         let deadline = ContinuousClock.now + .seconds(10)
         try await self.waitForConnection(until: deadline)
+        let queue = MessageQueue()
         let reader = self.state.withLock { state in
             let reader = state.makeIdentifier()
-            for filter in filters {
-                state.subscriptions[filter, default: BusState.Subscription(qos: qos)].readers[reader] = {
-                    continuation.yield($0)
-                }
+            for (text, filter) in zip(filters, parsed) {
+                state.subscriptions[text, default: BusState.Subscription(filter: filter, qos: qos)].readers[reader] =
+                    queue
             }
             return reader
         }
         do {
             for filter in filters { try await self.subscribe(filter, qos: qos, until: deadline) }
             onReady()
-            let result = try await body(stream)
-            await self.leave(filters, reader: reader)
+            let result = try await body(BusMessages(queue: queue))
+            self.leave(filters, reader: reader)
             return result
         } catch {
-            await self.leave(filters, reader: reader)
+            self.leave(filters, reader: reader)
             throw error
         }
     }
 
-    private func leave(_ filters: [String], reader: UInt64) async {
+    private static func filter(_ text: String) throws(BusError) -> TopicFilter {
+        do {
+            return try TopicFilter(text)
+        } catch {
+            throw BusError(.invalidArgument, "'\(text)' is not a topic filter: \(error.message)")
+        }
+    }
+
+    private func leave(_ filters: [String], reader: UInt64) {
         let unread = self.state.withLock { state in
             filters.filter { filter in
                 state.subscriptions[filter]?.readers[reader] = nil
                 guard state.subscriptions[filter]?.readers.isEmpty == true else { return false }
                 state.subscriptions[filter] = nil
-                return true
+                return !state.isReadByItself(filter)
             }
         }
         // Without a connection there is nothing to take back, and a cancelled task cannot wait.

@@ -1,48 +1,55 @@
-import BusMosquitto
+import BusContract
 import Synchronization
 
 /// How tasks wait: with a deadline, and until their task is cancelled.
 extension FunctionBus {
+    typealias Purpose = WaiterTable<BusState.Wakening>.Purpose
+
+    func wait(
+        until deadline: ContinuousClock.Instant, timeoutError: BusError,
+        _ begin: (inout BusState) throws(BusError) -> Purpose?
+    ) async throws(BusError) -> BusState.Outcome {
+        try await self.wait(until: deadline, BusState.Expectation(timeoutError: timeoutError), begin)
+    }
+
     /// Registers a wait and suspends until its outcome, its deadline or the cancellation of the task.
     ///
     /// - Parameters:
-    ///   - timeoutError: what a timeout means.
     ///   - begin: sends the packet that the wait is for, under the lock, so that no answer can come before the wait is
-    ///     registered.
+    ///     registered. `nil` if there is nothing to wait for.
+    ///   - send: sends it outside of the lock instead, where the wait is found by something that the packet carries.
     func wait(
-        until deadline: ContinuousClock.Instant, timeoutError: BusError,
-        onProgress: (@Sendable (Reply) -> Void)? = nil,
-        _ begin: @Sendable (inout BusState) throws(BusError) -> BusState.Waiter.Purpose?
+        until deadline: ContinuousClock.Instant, _ expectation: BusState.Expectation,
+        _ begin: (inout BusState) throws(BusError) -> Purpose?,
+        then send: () throws(BusError) -> Void = {}
     ) async throws(BusError) -> BusState.Outcome {
         let identifier = self.state.withLock { $0.makeIdentifier() }
         let result = await withTaskCancellationHandler {
             await withCheckedContinuation { continuation in
-                let early = self.register(
-                    identifier, deadline: deadline, begin
-                ) { purpose in
-                    BusState.Waiter(
-                        purpose: purpose, deadline: deadline, continuation: continuation, timeoutError: timeoutError,
-                        onProgress: onProgress)
+                let handle = BusState.Wakening(expectation: expectation, continuation: continuation)
+                let early = self.register(handle, as: identifier, until: deadline, begin)
+                if let early {
+                    continuation.resume(returning: early)
+                    return
                 }
-                if let early { continuation.resume(returning: early) }
-                if Task.isCancelled { self.cancel(identifier) }
+                if Task.isCancelled { return self.end(identifier, .cancelled) }
+                do throws(BusError) { try send() } catch { self.end(identifier, error) }
             }
         } onCancel: {
-            self.cancel(identifier)
+            self.end(identifier, .cancelled)
         }
         return try result.get()
     }
 
     /// The result, where there is nothing to wait for.
     private func register(
-        _ identifier: UInt64, deadline: ContinuousClock.Instant,
-        _ begin: @Sendable (inout BusState) throws(BusError) -> BusState.Waiter.Purpose?,
-        makeWaiter: (BusState.Waiter.Purpose) -> BusState.Waiter
+        _ handle: BusState.Wakening, as identifier: UInt64, until deadline: ContinuousClock.Instant,
+        _ begin: (inout BusState) throws(BusError) -> Purpose?
     ) -> Result<BusState.Outcome, BusError>? {
         self.state.withLock { state in
             do throws(BusError) {
-                guard let purpose = try begin(&state) else { return .success(.connected) }
-                state.add(makeWaiter(purpose), as: identifier)
+                guard let purpose = try begin(&state) else { return .success(.reached) }
+                state.waiters.add(.init(purpose: purpose, deadline: deadline, handle: handle), as: identifier)
                 self.armSweep(&state, for: deadline)
                 return nil
             } catch {
@@ -51,9 +58,10 @@ extension FunctionBus {
         }
     }
 
-    private func cancel(_ identifier: UInt64) {
-        let waiter = self.state.withLock { $0.take(identifier) }
-        waiter?.continuation.resume(returning: .failure(.cancelled))
+    /// Unless it has ended already.
+    private func end(_ identifier: UInt64, _ error: BusError) {
+        let waiter = self.state.withLock { $0.waiters.take(identifier) }
+        waiter?.handle.continuation.resume(returning: .failure(error))
     }
 
     /// One sleeping task ends all overdue waits; it is set anew only for an earlier deadline.
@@ -70,18 +78,20 @@ extension FunctionBus {
 
     private func endOverdueWaits() {
         let overdue = self.state.withLock { state in
-            let now = ContinuousClock.now
-            let overdue = state.takeAll { $0.deadline <= now }
+            let overdue = state.waiters.takeOverdue(at: .now)
             state.sweepAt = nil
-            if let next = state.waiters.values.map(\.deadline).min() { self.armSweep(&state, for: next) }
+            if let next = state.waiters.earliestDeadline { self.armSweep(&state, for: next) }
             return overdue
         }
-        for waiter in overdue { waiter.continuation.resume(returning: .failure(waiter.timeoutError)) }
+        for waiter in overdue {
+            waiter.handle.continuation.resume(returning: .failure(waiter.handle.expectation.timeoutError))
+        }
     }
 
     // MARK: Connection
 
     func waitForConnection(until deadline: ContinuousClock.Instant) async throws(BusError) {
+        if self.state.withLock({ $0.isConnected }) { return }
         do throws(BusError) {
             _ = try await self.wait(
                 until: deadline, timeoutError: BusError(.disconnectedBeforeSend, "no connection")
@@ -95,10 +105,9 @@ extension FunctionBus {
         } catch {
             guard error.code == .disconnectedBeforeSend else { throw error }
             guard case .connecting(let failure?) = self.state.withLock({ $0.link }) else { throw error }
-            let isRefusal = failure.contains("refused the connection with")
             throw BusError(
-                isRefusal ? .connectionRefused : .disconnectedBeforeSend,
-                "no connection to the broker: \(failure). Is it running, and is the address right?")
+                failure.isRefusal ? .connectionRefused : .disconnectedBeforeSend,
+                "no connection to the broker: \(failure.message). Is it running, and is the address right?")
         }
     }
 
@@ -111,7 +120,8 @@ extension FunctionBus {
             timeoutError: BusError(.localTimeout, "the broker did not confirm the subscription to \(filter)")
         ) { _ throws(BusError) in
             .subscription(
-                packet: try self.attempt { () throws(MosquittoFailure) in try self.transport.subscribe(filter, qos: qos)
+                packet: try self.attempt { () throws(TransportFailure) in
+                    try self.transport.subscribe(filter, qos: qos)
                 })
         }
         guard case .subscribed(let code) = outcome, code >= 0x80 else { return }
@@ -125,23 +135,24 @@ extension FunctionBus {
             until: deadline, timeoutError: BusError(.localTimeout, "the broker did not confirm the end of \(filter)")
         ) { _ throws(BusError) in
             .subscription(
-                packet: try self.attempt { () throws(MosquittoFailure) in try self.transport.unsubscribe(filter) })
+                packet: try self.attempt { () throws(TransportFailure) in
+                    try self.transport.unsubscribe(filter)
+                })
         }
     }
 
     /// Runs something of the transport and says its failures in the bus' own words.
-    func attempt<Value>(_ body: () throws(MosquittoFailure) -> Value) throws(BusError) -> Value {
-        do {
+    func attempt<Value>(_ body: () throws(TransportFailure) -> Value) throws(BusError) -> Value {
+        do throws(TransportFailure) {
             return try body()
         } catch {
-            if error.isOversize {
-                throw BusError(.tooLarge, status: 413, "the message is larger than the broker takes")
-            }
-            if error.isNotConnected {
+            switch error {
+            case .oversize: throw BusError(.tooLarge, status: 413, "the message is larger than the broker takes")
+            case .notConnected:
                 throw BusError(
                     .disconnectedBeforeSend, "there is no connection to the broker now: it is being made again")
+            case .refused(let reason): throw BusError(.invalidArgument, reason)
             }
-            throw BusError(.invalidArgument, "libmosquitto refused: \(error)")
         }
     }
 }

@@ -1,179 +1,177 @@
 import BusContract
-import BusMosquitto
 import Synchronization
 
-/// One function that is served: what runs, what waits, what was answered already.
-///
-/// A request is taken while fewer than `concurrency` run, waits while the queue has room, and is refused with 429
-/// otherwise. The same request twice is run once: while it runs the second is dropped, afterwards it gets the same answer.
+/// One function that is served: its machine behind a lock, and the tasks of its handlers.
 final class Service: Sendable {
-    /// A request on its way through the service.
-    struct Arrival: Sendable {
-        var request: Request
-        var reply: ReplyAddress
-        var key: [UInt8]
-        var scope: CallScope
-    }
-
-    enum Admission {
-        /// Run it now.
-        case run
-        /// It runs when another one has ended.
-        case queued
-        /// It runs already; its answer will come.
-        case joined
-        /// It was answered: say it again.
-        case answered(MosquittoMessage)
-        case refused(Failure)
-    }
-
     private struct State {
-        var runningCount = 0
-        var queue: [Arrival] = []
-        var isDraining = false
-        var running: [[UInt8]: Task<Void, Never>?] = [:]
-        var answers: [[UInt8]: MosquittoMessage] = [:]
-        /// Keys of `answers`, the oldest first.
-        var answerOrder: [[UInt8]] = []
-        var idle: CheckedContinuation<Void, Never>?
+        var machine: ServiceMachine
+        var tasks: [UInt64: Task<Void, Never>] = [:]
+        /// When the sweep that answers overdue calls is set to run.
+        var sweepAt: ContinuousClock.Instant?
+        var sweep: Task<Void, Never>?
+        var idle: Race<Void>?
     }
 
     let function: FunctionHandler
-    private let state = Mutex(State())
-    private static let answersMax = 256
+    /// Everything that one `serve` serves.
+    let group: ServingGroup
+    private let state: Mutex<State>
 
-    init(_ function: FunctionHandler) {
+    init(_ function: FunctionHandler, _ group: ServingGroup) {
         self.function = function
+        self.group = group
+        self.state = Mutex(State(machine: ServiceMachine(function.name.contract, function.options)))
     }
 
     var name: BusContract.FunctionName { self.function.name.contract }
+    var isDraining: Bool { self.state.withLock { $0.machine.isDraining } }
 
-    func admit(_ arrival: Arrival) -> Admission {
+    func admit(_ arrival: ServiceMachine.Arrival) -> ServiceMachine.Admission {
+        self.state.withLock { $0.machine.admit(arrival, now: .now) }
+    }
+
+    /// Names the task that a cancellation ends, unless it has ended already.
+    ///
+    /// - Parameter onOverdue: called when calls have to be answered without their handlers.
+    func started(_ number: UInt64, _ task: Task<Void, Never>, onOverdue: @escaping @Sendable () -> Void) {
         self.state.withLock { state in
-            if !arrival.key.isEmpty {
-                if let answer = state.answers[arrival.key] { return .answered(answer) }
-                if state.running[arrival.key] != nil { return .joined }
-                if state.queue.contains(where: { $0.key == arrival.key }) { return .joined }
-            }
-            if state.isDraining { return .refused(.draining(self.name)) }
-            if state.runningCount < self.function.options.concurrency {
-                state.runningCount += 1
-                if !arrival.key.isEmpty { state.running[arrival.key] = .some(nil) }
-                return .run
-            }
-            guard state.queue.count < self.function.options.queueLimit else {
-                return .refused(.overloaded(self.name, retryAfterMilliseconds: 100))
-            }
-            state.queue.append(arrival)
-            return .queued
+            guard let limit = state.machine.running[number]?.limit else { return }
+            state.tasks[number] = task
+            Self.arm(&state, for: limit, onOverdue)
         }
     }
 
-    /// Names the task that a cancellation ends.
-    func started(_ key: [UInt8], _ task: Task<Void, Never>) {
-        self.state.withLock { state in
-            if state.running[key] != nil { state.running[key] = .some(task) }
+    /// One sleeping task for all calls of the function.
+    private static func arm(
+        _ state: inout State, for limit: ContinuousClock.Instant, _ onOverdue: @escaping @Sendable () -> Void
+    ) {
+        if let current = state.sweepAt, current <= limit { return }
+        state.sweep?.cancel()
+        state.sweepAt = limit
+        state.sweep = Task {
+            // A cancelled sleep means that an earlier sweep has taken over.
+            guard (try? await Task.sleep(until: limit, clock: .continuous)) != nil else { return }
+            onOverdue()
         }
     }
 
-    /// - Parameter hasRun: whether the request may have run, so that a repetition of it gets the same answer.
-    func answered(_ key: [UInt8], _ answer: MosquittoMessage, hasRun: Bool) {
-        guard !key.isEmpty else { return }
-        self.state.withLock { state in
-            state.running[key] = nil
-            guard hasRun, state.answers.updateValue(answer, forKey: key) == nil else { return }
-            state.answerOrder.append(key)
-            if state.answerOrder.count > Self.answersMax { state.answers[state.answerOrder.removeFirst()] = nil }
+    /// What is overdue now; its handlers are cancelled.
+    func takeOverdue(
+        onOverdue: @escaping @Sendable () -> Void
+    ) -> [(arrival: ServiceMachine.Arrival, failure: Failure)] {
+        let (overdue, tasks) = self.state.withLock { state in
+            let overdue = state.machine.overdue(at: .now)
+            state.sweepAt = nil
+            if let next = state.machine.nextLimit { Self.arm(&state, for: next, onOverdue) }
+            return (overdue, overdue.compactMap { state.tasks[$0.number] })
         }
+        for task in tasks { task.cancel() }
+        return overdue.map { ($0.arrival, $0.failure) }
     }
 
-    /// A handler has ended; returns the request that takes its place.
-    func ended() -> Arrival? {
-        let (next, idle): (Arrival?, CheckedContinuation<Void, Never>?) = self.state.withLock { state in
-            guard !state.queue.isEmpty else {
-                state.runningCount -= 1
-                guard state.runningCount == 0 else { return (nil, nil) }
-                defer { state.idle = nil }
-                return (nil, state.idle)
-            }
-            let next = state.queue.removeFirst()
-            if !next.key.isEmpty { state.running[next.key] = .some(nil) }
-            return (next, nil)
+    /// Whether the call may be answered: once, by whoever asks first.
+    func mayAnswer(_ number: UInt64) -> Bool {
+        self.state.withLock { $0.machine.answer(number) != nil }
+    }
+
+    func answered(_ arrival: ServiceMachine.Arrival, with answer: ApplicationMessage, _ failure: Failure?) {
+        self.state.withLock { $0.machine.answered(arrival, with: answer, failure, now: .now) }
+    }
+
+    func ended(_ number: UInt64) -> ServiceMachine.Succession {
+        let (succession, idle) = self.state.withLock { state in
+            state.tasks[number] = nil
+            let succession = state.machine.ended(number, now: .now)
+            return (succession, succession.isIdle ? state.idle : nil)
         }
-        idle?.resume()
-        return next
+        idle?.finish(())
+        return succession
     }
 
     /// The caller has given up.
-    func cancel(_ key: [UInt8]) {
-        let task = self.state.withLock { state -> Task<Void, Never>? in
-            state.queue.removeAll { $0.key == key }
-            return state.running[key] ?? nil
+    func cancel(_ key: [UInt8]) -> ServiceMachine.Arrival? {
+        let (waiting, task) = self.state.withLock { state -> (ServiceMachine.Arrival?, Task<Void, Never>?) in
+            switch state.machine.cancel(key) {
+            case .waiting(let arrival): (arrival, nil)
+            case .running(let number): (nil, state.tasks[number])
+            case .unknown: (nil, nil)
+            }
         }
         task?.cancel()
+        return waiting
     }
+
+    // MARK: Draining
 
     /// Refuses everything new from now on.
     func drain() {
-        self.state.withLock { $0.isDraining = true }
+        self.state.withLock { $0.machine.drain() }
     }
 
-    /// Waits until nothing runs any more.
-    func waitUntilIdle() async {
-        await withCheckedContinuation { continuation in
-            let isIdle = self.state.withLock { state in
-                guard state.runningCount > 0 else { return true }
-                state.idle = continuation
-                return false
-            }
-            if isIdle { continuation.resume() }
+    /// Waits until nothing runs or waits any more, at most so long.
+    func waitUntilIdle(atMost timeout: Duration) async {
+        let race = Race<Void>()
+        let isIdle = self.state.withLock { state in
+            state.idle = race
+            return state.machine.isIdle
+        }
+        if isIdle { return }
+        let timer = Task {
+            // Cancelled when it has become idle.
+            guard (try? await Task.sleep(for: timeout)) != nil else { return }
+            race.finish(())
+        }
+        await race.result()
+        timer.cancel()
+    }
+
+    /// Cancels what still runs, and returns everything that has to be answered without its handler.
+    func abandon() -> (running: [ServiceMachine.Arrival], waiting: [ServiceMachine.Arrival]) {
+        let (left, tasks) = self.state.withLock { state in
+            state.sweep?.cancel()
+            return (state.machine.abandon(), Array(state.tasks.values))
+        }
+        for task in tasks { task.cancel() }
+        return (left.running.map(\.arrival), left.waiting)
+    }
+
+    /// For operators.
+    var statistics: JSONText {
+        self.state.withLock { state in
+            let counts = state.machine.counts
+            return .object([
+                ("running", .integer(state.machine.running.count)), ("waiting", .integer(state.machine.queue.count)),
+                ("answered", .integer(counts.answered)), ("failed", .integer(counts.failed)),
+                ("refused", .integer(counts.refused)), ("replayed", .integer(counts.replayed)),
+                ("meanMs", .double(counts.meanService / .milliseconds(1))),
+            ])
         }
     }
 }
 
-/// Where the answer of one request goes.
-struct ReplyAddress: Sendable {
-    var topic: String
-    var correlation: [UInt8]?
-    var isTopicForm: Bool
-    var deadline: ContinuousClock.Instant
+/// The functions of one `serve`: it ends when its task is cancelled, or when an operator has drained them all.
+final class ServingGroup: Sendable {
+    private let end = Race<Void>()
+    private let left: Mutex<Set<BusContract.FunctionName>>
 
-    func message(_ response: Response) -> MosquittoMessage {
-        var message = MosquittoMessage(topic: self.topic, payload: response.payload.bytes, qos: 1)
-        message.properties.contentType = response.contentType
-        let isEmpty = response.payload.bytes.isEmpty
-        self.complete(
-            &message,
-            [
-                (PropertyName.status, isEmpty ? "204" : "200"), (PropertyName.executed, "yes"),
-                (PropertyName.by, "host"),
-            ])
-        return message
+    init(_ names: [BusContract.FunctionName]) {
+        self.left = Mutex(Set(names))
     }
 
-    /// An interim reply, its number counted from 1.
-    func message(_ response: Response, interim number: Int) -> MosquittoMessage {
-        var message = MosquittoMessage(topic: self.topic, payload: response.payload.bytes, qos: 1)
-        message.properties.contentType = response.contentType
-        self.complete(
-            &message,
-            [(PropertyName.status, "200"), (PropertyName.more, "1"), (PropertyName.sequence, "\(number)")])
-        return message
+    /// An operator wants no more calls of this function to begin here.
+    func drain(_ name: BusContract.FunctionName) {
+        let isLast = self.left.withLock { left in
+            left.remove(name)
+            return left.isEmpty
+        }
+        if isLast { self.end.finish(()) }
     }
 
-    func message(_ failure: Failure) -> MosquittoMessage {
-        let topic = self.isTopicForm ? "\(self.topic)/err/\(failure.status)" : self.topic
-        var message = MosquittoMessage(topic: topic, payload: Array(failure.payload.utf8), qos: 1)
-        message.properties.contentType = Failure.contentType
-        message.properties.payloadFormatIndicator = 1
-        self.complete(&message, failure.userProperties)
-        return message
-    }
-
-    private func complete(_ message: inout MosquittoMessage, _ properties: [(name: String, value: String)]) {
-        message.properties.correlationData = self.correlation
-        let left = (self.deadline - .now).milliseconds
-        message.properties.messageExpiryInterval = UInt32(clamping: max(1, (left + 999) / 1000))
-        message.properties.userProperties = properties
+    func untilDrained() async {
+        await withTaskCancellationHandler {
+            await self.end.result()
+        } onCancel: {
+            self.end.finish(())
+        }
     }
 }

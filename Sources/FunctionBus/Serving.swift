@@ -1,3 +1,5 @@
+import BusContract
+
 /// A call as its handler sees it.
 public struct Request: Sendable {
     /// The function that is called.
@@ -12,6 +14,8 @@ public struct Request: Sendable {
     public var deadline: ContinuousClock.Instant
     /// The client identifier of the caller, where the broker vouches for it.
     public var callerIdentifier: String?
+    /// The user whose rights the caller has, where the broker vouches for it.
+    public var caller: String?
     /// 1 for the first attempt.
     public var attempt: Int
     /// Functions above this one in the chain of calls.
@@ -28,6 +32,43 @@ public struct Request: Sendable {
 
     /// What is left until the deadline; never negative.
     public var remaining: Duration { max(.zero, self.deadline - .now) }
+
+    /// The trace that the call belongs to, if its caller said one; calls of the handler inherit it.
+    public var trace: CallTrace? {
+        self.property(PropertyName.traceParent).map {
+            CallTrace(parent: $0, state: self.property(PropertyName.traceState))
+        }
+    }
+
+    /// The value of a user property, the first of that name.
+    public func property(_ name: String) -> String? {
+        self.userProperties.first { $0.name == name }?.value
+    }
+}
+
+extension Request {
+    /// - Parameter identifier: where the request carries no correlation data.
+    init(
+        function: FunctionName, payload: Payload, _ message: ApplicationMessage,
+        deadline: ContinuousClock.Instant, identifier: String?
+    ) {
+        let properties = message.properties
+        self.init(
+            function: function, payload: payload, context: properties.first(PropertyName.context),
+            contentType: properties.contentType, deadline: deadline,
+            callerIdentifier: properties.first(PropertyName.callerIdentifier),
+            attempt: properties.first(PropertyName.attempt).flatMap { Int($0) } ?? 1,
+            hops: properties.first(PropertyName.hops).flatMap { Int($0) } ?? 0,
+            task: properties.first(PropertyName.task),
+            identifier: properties.correlationData.map(Self.hexadecimal) ?? identifier ?? "",
+            userProperties: properties.userProperties)
+        self.caller = properties.first(PropertyName.caller)
+    }
+
+    private static func hexadecimal(_ bytes: [UInt8]) -> String {
+        let digits = Array("0123456789abcdef".utf8)
+        return String(decoding: bytes.flatMap { [digits[Int($0 >> 4)], digits[Int($0 & 15)]] }, as: UTF8.self)
+    }
 }
 
 /// What a handler answers.
@@ -36,6 +77,8 @@ public struct Response: Sendable, ExpressibleByStringLiteral {
     public var payload: Payload
     /// MIME type of the payload.
     public var contentType: String?
+    /// More user properties for the caller.
+    public var userProperties: [(name: String, value: String)] = []
 
     /// An answer of bytes or text.
     public init(_ payload: Payload, contentType: String? = nil) {
@@ -82,6 +125,16 @@ public struct ServeOptions: Sendable {
     public var queueLimit = 64
     /// How long one call may run; then it is answered with 408 and its task is cancelled. Default 60 s.
     public var timeout: Duration = .seconds(60)
+    /// How long calls may go on when the function is no longer served; what runs then is cancelled, and answered with
+    /// 502. Default 30 s.
+    public var drainTimeout: Duration = .seconds(30)
+    /// MIME types that requests may say they are, such as `application/json` or `image/*`; others are refused with 415.
+    /// Empty, the default, for anything. A request that says nothing is taken.
+    public var contentTypes: [String] = []
+    /// Larger requests are refused with 413. Default: what a packet holds.
+    public var requestBytesMax: Int?
+    /// Larger answers are replaced by a 413, which says that the function ran. Default 16 MiB.
+    public var replyBytesMax = 16 << 20
     /// What the catalog tells callers.
     public var description = ""
     /// What the catalog tells callers.

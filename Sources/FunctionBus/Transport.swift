@@ -1,69 +1,41 @@
-package import BusMosquitto
+package import BusContract
 
 /// The connection that a `FunctionBus` speaks through. It connects again by itself; whoever owns it subscribes again.
 ///
-/// Events come one at a time, in order, from a thread of the transport's own; a receiver may publish and subscribe from
-/// there, and must not wait.
+/// Packets go in one at a time and cost no suspension; what comes back comes in batches, in order, from a place of the
+/// transport's own, and never from inside of `publish`, `subscribe` or `unsubscribe`: those are called with locks held.
 package protocol Transport: Sendable {
-    /// Connects, and tells everything to `receive` from now on.
-    func start(_ receive: @escaping @Sendable (MosquittoEvent) -> Void) throws(MosquittoFailure)
+    /// Connects, and tells everything to `receive` from now on. A receiver may publish and subscribe, and must not
+    /// wait.
+    func start(_ receive: @escaping @Sendable ([TransportEvent]) -> Void) throws(TransportFailure)
     /// Returns the packet identifier that the acknowledgement will carry.
-    func publish(_ message: MosquittoMessage) throws(MosquittoFailure) -> Int32
-    func subscribe(_ filter: String, qos: Int) throws(MosquittoFailure) -> Int32
-    func unsubscribe(_ filter: String) throws(MosquittoFailure) -> Int32
+    func publish(_ message: ApplicationMessage) throws(TransportFailure) -> Int32
+    func subscribe(_ filter: String, qos: Int) throws(TransportFailure) -> Int32
+    func unsubscribe(_ filter: String) throws(TransportFailure) -> Int32
     /// Disconnects and waits until no further event comes.
     func close() async
 }
 
-/// The transport over libmosquitto.
-final class MosquittoTransport: Transport {
-    private let settings: MosquittoSettings
-    private let client = Once<MosquittoClient>()
+/// What a connection tells its owner.
+package enum TransportEvent: Sendable {
+    /// The broker has accepted the connection; `isFcbus` if it knows calls.
+    case connected(isFcbus: Bool)
+    /// The broker has refused it, with a reason code of MQTT 5 or a return code below 6 of an older broker.
+    case refused(reasonCode: Int)
+    /// The connection is gone or could not be made; another attempt follows.
+    case disconnected(reason: String)
+    /// The end of a publish; of one with QoS 0, that it was written.
+    case published(packet: Int32, reasonCode: Int)
+    case subscribed(packet: Int32, reasonCode: Int)
+    case unsubscribed(packet: Int32)
+    case message(ApplicationMessage)
+}
 
-    init(_ configuration: BusConfiguration, will: MosquittoMessage) {
-        var settings = MosquittoSettings(clientIdentifier: configuration.clientIdentifier)
-        settings.host = configuration.host
-        settings.port = configuration.port
-        settings.userName = configuration.userName
-        settings.password = configuration.password
-        settings.keepAliveSeconds = max(5, Int(configuration.keepAlive.components.seconds))
-        settings.will = will
-        if configuration.usesTLS {
-            var tls = MosquittoSettings.TLS()
-            tls.authorityFile = configuration.authorityFile
-            tls.certificateFile = configuration.certificateFile
-            tls.keyFile = configuration.keyFile
-            settings.tls = tls
-        }
-        self.settings = settings
-    }
-
-    func start(_ receive: @escaping @Sendable (MosquittoEvent) -> Void) throws(MosquittoFailure) {
-        let client = try MosquittoClient(self.settings, onEvent: receive)
-        self.client.set(client)
-        client.start()
-    }
-
-    func publish(_ message: MosquittoMessage) throws(MosquittoFailure) -> Int32 {
-        try self.client.value.publish(message)
-    }
-
-    func subscribe(_ filter: String, qos: Int) throws(MosquittoFailure) -> Int32 {
-        try self.client.value.subscribe(filter, qos: qos)
-    }
-
-    func unsubscribe(_ filter: String) throws(MosquittoFailure) -> Int32 {
-        try self.client.value.unsubscribe(filter)
-    }
-
-    func close() async {
-        guard let client = self.client.optional else { return }
-        // Joining the network thread takes as long as its last write.
-        await withCheckedContinuation { continuation in
-            Thread.detach {
-                client.close()
-                continuation.resume()
-            }
-        }
-    }
+/// Why a transport did not take a packet: nobody has seen it.
+package enum TransportFailure: Error, Sendable, Equatable {
+    /// The packet is larger than the broker takes.
+    case oversize
+    case notConnected
+    /// Its own words for anything else.
+    case refused(String)
 }

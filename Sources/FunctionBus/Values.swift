@@ -89,6 +89,8 @@ public struct CallOptions: Sendable {
     public var retry = RetryPolicy.none
     /// MIME type of the payload.
     public var contentType: String?
+    /// The trace that the call belongs to; inside a handler by default that of the call it serves.
+    public var trace: CallTrace?
     /// More user properties, delivered as they are.
     public var userProperties: [(name: String, value: String)] = []
 
@@ -99,25 +101,6 @@ public struct CallOptions: Sendable {
     public init(timeout: Duration) {
         self.timeout = timeout
     }
-}
-
-/// The answer to a call.
-public struct Reply: Sendable {
-    /// The bytes that the function returned.
-    public var payload: Payload
-    /// 200 or 204.
-    public var status: Int
-    /// The function is not done: a report of its progress.
-    public var isInterim = false
-    /// The instance that answered, where it says so.
-    public var instance: String?
-    /// MIME type of the payload, if the function said one.
-    public var contentType: String?
-    /// User properties of the answer, those of the protocol included.
-    public var userProperties: [(name: String, value: String)]
-
-    /// The payload as text, `nil` when it is not UTF-8.
-    public var text: String? { self.payload.text }
 }
 
 /// A message that came for a subscription.
@@ -134,4 +117,12 @@ public struct BusMessage: Sendable {
     public var contentType: String?
     /// User properties in their order.
     public var userProperties: [(name: String, value: String)]
+}
+
+extension BusMessage {
+    init(_ message: ApplicationMessage) {
+        self.init(
+            topic: message.topic, payload: Payload(message.payload), qos: message.qos, isRetained: message.isRetained,
+            contentType: message.properties.contentType, userProperties: message.properties.userProperties)
+    }
 }

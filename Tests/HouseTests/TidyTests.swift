@@ -30,7 +30,7 @@ struct TidyTests {
         "BusIdentity": [
             "Crypto", "CryptoExtras", "JWTKit", "Synchronization", "Dispatch", "FoundationEssentials", "Glibc",
         ],
-        "BusMosquitto": ["CMosquitto", "Synchronization", "Glibc"],
+        "BusMosquitto": ["CMosquitto", "BusContract", "Synchronization", "Glibc"],
         "FunctionBus": [
             "BusMosquitto", "BusContract", "BusTopics", "Synchronization", "Foundation", "FoundationEssentials",
             "Glibc",

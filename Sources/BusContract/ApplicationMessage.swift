@@ -1,5 +1,5 @@
 /// The properties of MQTT 5 that calls and messages use, as Swift values.
-package struct MosquittoProperties: Sendable, Equatable {
+package struct MessageProperties: Sendable, Equatable {
     package var responseTopic: String?
     package var correlationData: [UInt8]?
     package var contentType: String?
@@ -16,7 +16,7 @@ package struct MosquittoProperties: Sendable, Equatable {
         self.userProperties.first { $0.name == name }?.value
     }
 
-    package static func == (left: MosquittoProperties, right: MosquittoProperties) -> Bool {
+    package static func == (left: MessageProperties, right: MessageProperties) -> Bool {
         left.responseTopic == right.responseTopic && left.correlationData == right.correlationData
             && left.contentType == right.contentType && left.payloadFormatIndicator == right.payloadFormatIndicator
             && left.messageExpiryInterval == right.messageExpiryInterval
@@ -24,14 +24,14 @@ package struct MosquittoProperties: Sendable, Equatable {
     }
 }
 
-/// A message as it is published and as it arrives.
-package struct MosquittoMessage: Sendable, Equatable {
+/// An application message as it is published and as it arrives.
+package struct ApplicationMessage: Sendable, Equatable {
     package var topic: String
     package var payload: [UInt8]
     /// 0, 1 or 2.
     package var qos: Int
     package var isRetained: Bool
-    package var properties = MosquittoProperties()
+    package var properties = MessageProperties()
 
     package init(topic: String, payload: [UInt8], qos: Int = 0, isRetained: Bool = false) {
         self.topic = topic

@@ -1,0 +1,45 @@
+import BusContract
+
+/// What operators ask instances: `ping`, `info`, `stats` and `drain`.
+extension FunctionBus {
+    /// Answers below the reply space only: an operator's message must not make an instance write anywhere else.
+    func answerControl(_ message: ApplicationMessage, verb: String, _ services: [Service]) {
+        guard let answer = self.controlAnswer(verb, services) else { return }
+        if verb == ControlVerb.drain { for service in services { service.group.drain(service.name) } }
+        guard let topic = message.properties.responseTopic, case .reply = CallTopic(topic) else { return }
+        var reply = ApplicationMessage(topic: topic, payload: Array(answer.text.utf8))
+        reply.properties.correlationData = message.properties.correlationData
+        reply.properties.contentType = "application/json"
+        reply.properties.payloadFormatIndicator = 1
+        reply.properties.userProperties = [
+            (PropertyName.status, "200"), (PropertyName.instance, self.clientIdentifier),
+        ]
+        // An operator who does not hear of it asks again.
+        _ = try? self.transport.publish(reply)
+    }
+
+    private func controlAnswer(_ verb: String, _ services: [Service]) -> JSONText? {
+        let instance = ("instance", JSONText.string(self.clientIdentifier))
+        switch verb {
+        case ControlVerb.ping:
+            return .object([instance])
+        case ControlVerb.info:
+            let presence = self.instanceDescriptor().flatMap { try? JSONText(parsing: $0.text) } ?? .null
+            return .object([instance, ("presence", presence)])
+        case ControlVerb.stats:
+            let functions = services.sorted { $0.name < $1.name }.map { ($0.name.description, $0.statistics) }
+            return .object([instance, ("functions", .object(functions))])
+        case ControlVerb.drain:
+            let functions = services.map(\.name).sorted().map { JSONText.string($0.description) }
+            return .object([instance, ("draining", .array(functions))])
+        default: return nil
+        }
+    }
+}
+
+private enum ControlVerb {
+    static let ping = "ping"
+    static let info = "info"
+    static let stats = "stats"
+    static let drain = "drain"
+}
