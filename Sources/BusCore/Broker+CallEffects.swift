@@ -195,6 +195,5 @@ extension Broker {
             properties.append(.responseInformation(topic.string))
         }
         properties.append(.userProperty(name: PropertyName.broker, value: "1"))
-        properties.append(.userProperty(name: PropertyName.capabilities, value: PropertyName.capabilityList))
     }
 }
