@@ -39,14 +39,19 @@ func room(_ name: String, _ dependencies: [Target.Dependency] = [], resources: [
     .target(name: name, dependencies: dependencies, resources: resources, swiftSettings: houseRules)
 }
 
-func tests(_ name: String, _ dependencies: [Target.Dependency]) -> Target {
-    .testTarget(name: name, dependencies: dependencies, swiftSettings: testRules)
+func tests(
+    _ name: String, _ dependencies: [Target.Dependency], exclude: [String] = [], resources: [Resource]? = nil
+) -> Target {
+    .testTarget(
+        name: name, dependencies: dependencies, exclude: exclude, resources: resources, swiftSettings: testRules)
 }
 
 let package = Package(
     name: "fcbus",
     products: [
-        .executable(name: "fcbus", targets: ["fcbus"])
+        .executable(name: "fcbus", targets: ["fcbus"]),
+        // The SDK, for functions and callers written in Swift.
+        .library(name: "FunctionBus", targets: ["FunctionBus"]),
     ],
     dependencies: [
         .package(url: "https://github.com/apple/swift-nio", from: "2.101.0"),
@@ -86,7 +91,8 @@ let package = Package(
         room("BusMosquitto", ["CMosquitto"]),
         room("FunctionBus", ["BusMosquitto", "BusContract", "BusTopics"]),
         room("FunctionHost", ["FunctionBus", "BusContract", subprocess, logging, yams], resources: [.copy("Python")]),
-        room("BusBench", ["BusWire", nioCore, nioPosix]),
+        .systemLibrary(name: "CPolling"),
+        room("BusBench", ["BusWire", "BusContract", "CPolling", nioCore]),
         .executableTarget(
             name: "fcbus",
             dependencies: [
@@ -99,6 +105,11 @@ let package = Package(
         room("BusTestKit", ["BusAccess", "BusCore", "BusSession", "BusWire", nioCore]),
         .executableTarget(
             name: "StoreProbe", dependencies: ["BusStore", "BusCore", "BusTestKit"], swiftSettings: houseRules),
+        .target(name: "CAllocationCount"),
+        .executableTarget(
+            name: "CountProbe",
+            dependencies: ["CAllocationCount", "BusContract", "BusCore", "BusSession", "BusWire", nioCore],
+            swiftSettings: houseRules),
         tests("BusWireTests", ["BusWire", nioCore]),
         tests("BusTopicsTests", ["BusTopics"]),
         tests("BusContractTests", ["BusContract", "BusTopics"]),
@@ -108,21 +119,21 @@ let package = Package(
         tests(
             "BusCoreTests",
             ["BusTestKit", "BusAccess", "BusCalls", "BusContract", "BusCore", "BusSession", "BusWire", nioCore]),
-        .testTarget(
-            name: "ConformanceTests", dependencies: ["BusTestKit", "BusCore", "BusSession", "BusWire", nioCore],
-            exclude: ["statements-3.1.1.tsv", "statements-5.0.tsv"], swiftSettings: testRules),
+        tests(
+            "ConformanceTests", ["BusTestKit", "BusCore", "BusSession", "BusWire", nioCore],
+            exclude: ["statements-3.1.1.tsv", "statements-5.0.tsv"]),
         tests("BusSessionTests", ["BusSession", "BusWire", nioCore]),
         tests("BusSimulationTests", ["BusTestKit", "BusCore", "BusSession", "BusTopics", "BusWire", nioCore]),
-        tests("FuzzTests", ["BusTestKit", "BusCore", "BusSession", "BusTopics", "BusWire", nioCore]),
+        tests("FuzzTests", ["BusTestKit", "BusContract", "BusCore", "BusSession", "BusTopics", "BusWire", nioCore]),
         tests("BusServerTests", ["BusServer", "BusAccess", "BusCore", "BusSession", nioCore]),
-        .testTarget(
-            name: "BusStoreTests", dependencies: ["BusStore", "BusCore", "CSQLite", "BusTestKit", "StoreProbe"],
-            exclude: ["Golden"], swiftSettings: testRules),
-        tests("FunctionHostTests", ["FunctionHost", subprocess, logging]),
+        tests(
+            "BusStoreTests", ["BusStore", "BusCore", "CSQLite", "BusTestKit", "StoreProbe"], exclude: ["Golden"]),
+        tests("FunctionBusTests", ["FunctionBus"]),
+        tests("FunctionHostTests", ["FunctionHost", subprocess, logging], exclude: ["measure.sh"]),
+        tests("BusBenchTests", ["BusBench", "BusWire", nioCore]),
         tests("HouseTests", []),
-        .testTarget(
-            name: "InteroperationTests", dependencies: ["FunctionBus"],
-            resources: [.copy("paho_client.py"), .copy("transport_client.py")],
-            swiftSettings: testRules),
+        tests(
+            "InteroperationTests", ["FunctionBus"],
+            resources: [.copy("paho_client.py"), .copy("transport_client.py")]),
     ]
 )

@@ -23,11 +23,19 @@ field("call").onsubmit = async (event) => {
   say(`${name} answered ${answer.status}: ${answer.payload}`);
 };
 
-// index.html?try fills in and sends both forms once: for a look without hands.
+// index.html?try sends both forms once and, when both have come back, publishes what the page shows: for a look
+// without hands.
 if (new URLSearchParams(location.search).has("try")) {
   const wait = setInterval(() => {
     if (field("state").textContent !== "connected") return;
     clearInterval(wait);
-    setTimeout(() => { field("publish").requestSubmit(); field("call").requestSubmit(); }, 200);
+    field("publish").requestSubmit();
+    field("call").requestSubmit();
+    const shown = setInterval(() => {
+      const text = field("log").textContent;
+      if (!text.includes("event ") || !text.includes(" answered ")) return;
+      clearInterval(shown);
+      bus.publish("log/browser", text);
+    }, 50);
   }, 50);
 }

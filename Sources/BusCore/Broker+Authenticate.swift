@@ -133,7 +133,7 @@ extension Broker {
 
     /// Whether a client may publish on the route's topic; asked once while it stays on one topic.
     mutating func mayPublish(_ session: Int, along route: Route) -> Bool {
-        if self.standings[session].rights.allowsEverything || self.standings[session].permittedRoute === route {
+        if self.standings[session].isUnrestricted || self.standings[session].permittedRoute === route {
             return true
         }
         // Answers are guarded by their one-shot grants.

@@ -195,5 +195,6 @@ extension Broker {
             properties.append(.responseInformation(topic.string))
         }
         properties.append(.userProperty(name: PropertyName.broker, value: "1"))
+        properties.append(.userProperty(name: PropertyName.capabilities, value: PropertyName.capabilityList))
     }
 }

@@ -1,5 +1,4 @@
 import BusAccess
-import BusContract
 import BusSession
 import BusTopics
 import BusWire
@@ -174,9 +173,7 @@ extension Broker {
         var all = terms
         all.append(.topicAliasMaximum(limits.topicAliasMaximumIn))
         self.appendCallCapabilities(to: &all, connect: connect, client: assigned ?? connect.clientIdentifier)
-        var detailed = all
-        detailed.append(.userProperty(name: PropertyName.capabilities, value: PropertyName.capabilityList))
-        return [detailed, all, terms].first { ConnAck(properties: $0).encodedByteCount <= byteCountMax }
+        return [all, terms].first { ConnAck(properties: $0).encodedByteCount <= byteCountMax }
     }
 
     /// Unique among the sessions that exist; not a secret.

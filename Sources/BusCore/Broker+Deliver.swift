@@ -108,14 +108,14 @@ extension Broker {
             self.offer(message, to: session, now: emission.now)
             return
         }
-        guard self.connections[index].canWrite(within: self.limits.session) else {
+        guard self.canWrite(index) else {
             self.connections[index].droppedCount += 1
             self.statistics.droppedCongested += 1
             return
         }
         let version = self.connections[index].version
         let isPlain = !isRetained && recipient.identifiers.isEmpty
-        if emission.isFanOut, isPlain, self.connections[index].takesPlainPackets {
+        if emission.isFanOut, isPlain, self.takesPlainPackets(index) {
             let packet = self.scratch.packet(of: emission.publish, version: version)
             self.list(index)
             self.connections[index].outbound.writeImmutableBuffer(packet)
@@ -128,10 +128,23 @@ extension Broker {
         self.write(emission.publish, delivery, on: index)
     }
 
+    // Asked of every copy: field by field, for a question to the whole connection would copy it.
+
+    /// Whether QoS 0 messages and the queue may be written to a connection now.
+    func canWrite(_ index: Int) -> Bool {
+        !self.connections[index].isCongested
+            && self.connections[index].outbound.readableBytes < self.limits.session.outboundBytesMax
+    }
+
+    /// Whether every client of its version would get the same packet of QoS 0.
+    private func takesPlainPackets(_ index: Int) -> Bool {
+        self.connections[index].maximumPacketSize == .max && self.connections[index].outboundAliases == nil
+    }
+
     /// Sends a message to a session at once, or queues it there.
     mutating func offer(_ message: OutgoingMessage, to session: Int, now: Timestamp) {
         let connection = self.sessions[session].connection
-        let canSend = connection.map { self.connections[$0].canWrite(within: self.limits.session) } ?? false
+        let canSend = connection.map { self.canWrite($0) } ?? false
         switch self.sessions[session].offer(message, canSend: canSend, limits: self.limits.session.queue) {
         case .send(let identifier):
             guard let connection else { preconditionFailure("only a session with a connection sends") }
@@ -145,7 +158,7 @@ extension Broker {
     /// has to repeat, then retained messages of new subscriptions, then the queue.
     mutating func drain(_ session: Int, now: Timestamp) {
         guard self.sessions[session].hasWaiting, let index = self.sessions[session].connection else { return }
-        while self.connections[index].canWrite(within: self.limits.session) {
+        while self.canWrite(index) {
             if let resumption = self.sessions[session].window.nextResumption() {
                 switch resumption {
                 case .publish(let message, let identifier):

@@ -7,19 +7,22 @@ import BusWire
 
 /// How a PUBLISH enters the broker.
 extension Broker {
-    mutating func receivePublish(_ received: Publish, on index: Int, now: Timestamp) {
-        let session = self.connections[index].session
+    mutating func receivePublish(_ publish: Publish, on index: Int, now: Timestamp) {
         self.statistics.publishReceived += 1
-        self.statistics.publishBytesReceived += received.payloadLength
-        var publish = received
-        if received.topicAlias != nil || received.topicLength == 0 {
-            do {
-                publish = try self.connections[index].aliases.resolve(received)
-            } catch {
-                self.end(index, .violation(error.reasonCode, error.message), now: now)
-                return
-            }
+        self.statistics.publishBytesReceived += publish.payloadLength
+        guard publish.topicAlias != nil || publish.topicLength == 0 else {
+            return self.receiveNamed(publish, on: index, now: now)
         }
+        do {
+            let named = try self.connections[index].aliases.resolve(publish)
+            self.receiveNamed(named, on: index, now: now)
+        } catch {
+            self.end(index, .violation(error.reasonCode, error.message), now: now)
+        }
+    }
+
+    /// The topic stands in the packet, or its alias was looked up.
+    private mutating func receiveNamed(_ publish: Publish, on index: Int, now: Timestamp) {
         let route: Route
         do {
             route = try self.route(for: publish)
@@ -35,7 +38,7 @@ extension Broker {
             self.acknowledge(publish, .payloadFormatInvalid, on: index)
             return
         }
-        let code = self.accept(publish, along: route, from: session, now: now)
+        let code = self.accept(publish, along: route, from: self.connections[index].session, now: now)
         self.acknowledge(publish, code, on: index)
         self.performCallEffects(now: now)
     }
@@ -141,10 +144,7 @@ extension Broker {
     ///
     /// - Throws: `TopicError` where the topic is not a valid topic name.
     func cachedRoute(for publish: Publish) -> Route? {
-        let generation = self.routeGeneration
-        return unsafe publish.withTopicBytes { topic in
-            unsafe self.routes.find(topic, generation: generation)
-        }
+        self.routes.find(publish, generation: self.routeGeneration)
     }
 
     /// Rises with every change of the subscriptions and of the access rules.

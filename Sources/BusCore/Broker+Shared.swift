@@ -39,7 +39,7 @@ extension Broker {
         let effective = min(publish.qos, SubscriptionOptions(rawValue: member.options).maximumQoS)
         guard let index = self.sessions[session].connection else { return effective == .atMostOnce ? 0 : 1 }
         guard self.connections[index].mayTake(publish, qos: effective, identifier: member.identifier) else { return 0 }
-        guard self.connections[index].canWrite(within: self.limits.session) else { return 2 }
+        guard self.canWrite(index) else { return 2 }
         return effective == .atMostOnce || self.sessions[session].window.hasRoom ? 3 : 2
     }
 

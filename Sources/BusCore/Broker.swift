@@ -8,13 +8,15 @@ package import NIOCore
 /// One MQTT broker as one value: inputs go in through its methods, bytes and events come out of `takeOutputs` and
 /// `takeEvents`. It reads no clock, opens no file and starts nothing, so that every conversation can be replayed.
 ///
+/// It cannot be copied: a call of a method that only reads would otherwise move its two kilobytes to pass them.
+///
 /// The driver calls, always with the present instant:
 /// - `open` when a network connection is accepted, `close` when it is gone;
 /// - `receive` with all packets that one read brought;
 /// - `setCongested` when a client stops or starts to take its bytes;
 /// - `advance` at `nextWakeUp`;
 /// - after each of them `takeOutputs`, and then it writes.
-package struct Broker: Sendable {
+package struct Broker: ~Copyable, Sendable {
     /// May change while clients are connected: what exists keeps the terms it was told.
     package var limits: BrokerLimits
     var admission = Admission()
@@ -58,6 +60,8 @@ package struct Broker: Sendable {
     var starved: [Int] = []
     var events: [BrokerEvent] = []
     var spareBuffers: [ByteBuffer] = []
+    private static let spareBuffersMax = 64
+    private static let spareCapacityMax = 256 << 10
     var scratch = FanOutScratch()
     var identifierSeed: UInt64
     package var statistics = Statistics()
@@ -205,11 +209,14 @@ package struct Broker: Sendable {
         for session in sessions { self.drain(session, now: now) }
     }
 
-    /// Gives a written buffer back, so that the next batch needs no allocation.
-    package mutating func recycle(_ buffer: consuming ByteBuffer) {
-        guard self.spareBuffers.count < 16, buffer.capacity <= 256 << 10 else { return }
-        buffer.clear()
-        self.spareBuffers.append(buffer)
+    /// Takes back written buffers that nobody else holds, so that the next batch needs no allocation.
+    package mutating func recycle(_ buffers: inout [ByteBuffer]) {
+        while let buffer = buffers.popLast() {
+            guard self.spareBuffers.count < Self.spareBuffersMax, buffer.capacity <= Self.spareCapacityMax else {
+                continue
+            }
+            self.spareBuffers.append(buffer)
+        }
     }
 
     package mutating func takeEvents() -> [BrokerEvent] {

@@ -2,6 +2,7 @@ import BusCalls
 import BusContract
 import BusSession
 import BusTopics
+import BusWire
 
 /// Who gets a message of one topic, worked out once and used until the subscriptions change.
 ///
@@ -170,7 +171,12 @@ struct RouteCache: Sendable {
         self.recipientsMax = recipientsMax
     }
 
-    func find(_ topic: UnsafeRawBufferPointer, generation: UInt64) -> Route? {
+    /// The publish comes here whole: a closure over its topic, made by the broker, would copy the broker.
+    func find(_ publish: Publish, generation: UInt64) -> Route? {
+        unsafe publish.withTopicBytes { topic in unsafe self.find(topic, generation: generation) }
+    }
+
+    private func find(_ topic: UnsafeRawBufferPointer, generation: UInt64) -> Route? {
         guard let route = unsafe self.routes[self.place(of: topic)], route.generation == generation,
             route.topic.count == topic.count
         else { return nil }

@@ -5,11 +5,14 @@ import BusWire
 /// Who the client of a session is and what it may do.
 struct Standing: Sendable {
     let identity: Identity
-    var rights: AccessRights
+    var rights: AccessRights {
+        didSet { self.isUnrestricted = self.rights.allowsEverything }
+    }
+    /// Asked for every message: the rights themselves are large.
+    private(set) var isUnrestricted: Bool
     /// The route that the client was last found to be allowed to publish on: a client that repeats its topic is not
     /// asked again.
     var permittedRoute: Route?
-
     /// The reply topic that the client was last found to be allowed as a caller.
     var answersAt: AnswerTopic?
     /// What instances are told of the client as a caller, encoded once.
@@ -26,6 +29,7 @@ struct Standing: Sendable {
     init(identity: Identity, rights: AccessRights) {
         self.identity = identity
         self.rights = rights
+        self.isUnrestricted = rights.allowsEverything
         var properties: Properties = [
             .userProperty(name: PropertyName.callerIdentifier, value: identity.clientIdentifier)
         ]

@@ -1,15 +1,14 @@
 /// Keeps out clients that connect over and over, such as two devices with one client identifier that take each other's
-/// session. Off unless a rule is given.
+/// session.
 package struct FlapGuard: Sendable {
-    /// Fifteen connections within a minute bring a ban of five minutes.
-    package static let standard = BanRule(
-        attemptsMax: 15, window: .seconds(60), bans: .seconds(300)...(.seconds(300)))
-
     /// A client identifier may have 64 KiB, so its hash is kept instead; its seed is this process's secret.
     private var ledger: AttemptLedger<Int>?
 
-    package init(_ rule: BanRule? = nil) {
-        self.ledger = rule.map { AttemptLedger($0) }
+    /// - Parameter count: the connections within a minute that bring a ban of five minutes; 0: none do.
+    package init(perMinute count: Int) {
+        guard count > 0 else { return }
+        self.ledger = AttemptLedger(
+            BanRule(attemptsMax: count, window: .seconds(60), bans: .seconds(300)...(.seconds(300))))
     }
 
     /// A client connected; returns the nanoseconds of the ban that this met or brought, 0 for none.

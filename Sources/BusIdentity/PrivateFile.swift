@@ -9,8 +9,8 @@ package struct PrivateFile: Sendable {
         case passwords
         /// Others must not read it: who knows the secret makes tokens.
         case secret
-        /// Everybody may read it.
-        case publicKey
+        /// Everybody may read it, such as a public key or the access rules.
+        case readable
     }
 
     /// What was read, and what its owner should know.
@@ -102,7 +102,7 @@ package struct PrivateFile: Sendable {
         }
         guard status.st_mode & Self.othersRead != 0 else { return [] }
         switch self.content {
-        case .publicKey: return []
+        case .readable: return []
         case .passwords: return ["everybody may read \(self.path), so the broker will not use it; `chmod o-r` it"]
         case .secret:
             throw IdentityFailure(.file, "will not use \(self.path): everybody may read it; `chmod o-r` it first")

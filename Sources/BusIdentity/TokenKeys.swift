@@ -25,9 +25,9 @@ package struct TokenKeys: Sendable {
         let path = key.file
         switch key {
         case .secret: return try await self.secret(PrivateFile(path, .secret).read().bytes, name: path)
-        case .rsa: return try await self.rsa(pem: PrivateFile(path, .publicKey).readText().text, name: path)
-        case .ecdsa: return try await self.ecdsa(pem: PrivateFile(path, .publicKey).readText().text, name: path)
-        case .jwks: return try await self.keySet(json: PrivateFile(path, .publicKey).readText().text, name: path)
+        case .rsa: return try await self.rsa(pem: PrivateFile(path, .readable).readText().text, name: path)
+        case .ecdsa: return try await self.ecdsa(pem: PrivateFile(path, .readable).readText().text, name: path)
+        case .jwks: return try await self.keySet(json: PrivateFile(path, .readable).readText().text, name: path)
         }
     }
 

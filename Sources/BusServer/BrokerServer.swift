@@ -47,8 +47,7 @@ package struct BrokerServer: Service {
         let broker = SharedBroker(Broker(limits: self.configuration.limits, seed: random.next()))
         let log = EventLog(self.logger)
         let directory = try await UserDirectory.load(self.configuration.users)
-        let authenticator = Authenticator(
-            directory, allowsAnonymous: self.configuration.listeners.map(self.configuration.allowsAnonymous), log: log)
+        let authenticator = Authenticator(directory, self.configuration, log: log)
         let asksForUsers = self.configuration.asksForUsers
         broker.withBroker { broker in
             broker.authenticates = asksForUsers

@@ -13,6 +13,9 @@ final class LoopDriver {
     /// Packets decoded outside the lock, at most `sliceMax` at a time; empty between reads.
     var packets: [Packet] = []
     static let sliceMax = 256
+    let readBuffer = ReadBuffer()
+    /// What the connection in hand has read, until it is decoded.
+    var lastRead: ByteBuffer?
     /// Of connections that are opened from now on.
     var limits: ConnectionLimits
 
@@ -21,6 +24,9 @@ final class LoopDriver {
     private let log: EventLog
     private var handlers: [ConnectionHandler?] = []
     private var outputs: [Output] = []
+    private var isDistributing = false
+    /// Buffers that were written to their end: the broker's next outputs need no others.
+    private var written: [ByteBuffer] = []
     /// Connections that were read since the last flush.
     private var readers: [ConnectionHandler] = []
     private var timer: Scheduled<Void>?
@@ -72,6 +78,12 @@ final class LoopDriver {
         }
     }
 
+    /// The bytes of the last read are decoded; packets that were kept have storage of their own.
+    func recycleLastRead() {
+        guard let bytes = self.lastRead.take(), bytes.storageCapacity == ReadBuffer.capacity else { return }
+        self.readBuffer.giveBack(bytes)
+    }
+
     func receive(_ failure: DecodingFailure, from identifier: ConnectionIdentifier) {
         self.broker.withBroker { $0.receive(failure, from: identifier, now: Self.now()) }
     }
@@ -118,6 +130,7 @@ final class LoopDriver {
     /// Writes what the inputs since the last flush have caused; one write and one flush for each connection.
     func flush() {
         let (events, logins, wakeUp, isStarved) = self.broker.withBroker { broker in
+            broker.recycle(&self.written)
             broker.takeOutputs(into: &self.outputs)
             return (
                 broker.takeEvents(), broker.takeAuthenticationRequests(), broker.nextWakeUp, broker.hasStarved
@@ -141,11 +154,21 @@ final class LoopDriver {
         }
     }
 
+    /// A write can find its socket full, which is an input of the broker and brings further outputs: they are appended,
+    /// and written in their turn.
     private func distribute() {
+        guard !self.isDistributing else { return }
+        self.isDistributing = true
+        defer { self.isDistributing = false }
         var mail: [Int: [Output]] = [:]
-        for output in self.outputs {
+        var next = 0
+        while next < self.outputs.count {
+            var output = self.outputs[next]
+            // Whoever writes the bytes is to be the only one that holds them.
+            self.outputs[next].bytes = ByteBuffer()
+            next += 1
             if output.loop == self.index {
-                self.write(output)
+                self.write(&output)
             } else {
                 mail[output.loop, default: []].append(output)
             }
@@ -154,15 +177,17 @@ final class LoopDriver {
         for (loop, outputs) in mail { self.broker.post(outputs, to: loop) }
     }
 
-    private func write(_ output: Output) {
+    private func write(_ output: inout Output) {
         guard output.connection.index < self.handlers.count,
             let handler = self.handlers[output.connection.index], handler.identifier == output.connection
         else { return }
         handler.write(output.bytes, thenCloses: output.closes)
+        // As a rule the socket has taken everything, and nobody else holds the buffer any more.
+        if output.bytes.modifyIfUniquelyOwned({ $0.clear() }) != nil { self.written.append(output.bytes) }
     }
 
     func takeMail() {
-        for output in self.broker.takeMail(of: self.index) { self.write(output) }
+        for var output in self.broker.takeMail(of: self.index) { self.write(&output) }
     }
 
     private func feedStarved() {

@@ -50,17 +50,9 @@ package struct Connection: Sendable {
     }
 
     package var isSpeakingV5: Bool { self.version == .v5 }
-
-    /// Whether QoS 0 messages and the queue may be written now.
-    package func canWrite(within limits: SessionLimits) -> Bool {
-        !self.isCongested && self.outbound.readableBytes < limits.outboundBytesMax
-    }
 }
 
 extension Connection {
-    /// Whether every client of its version would get the same packet of QoS 0.
-    package var takesPlainPackets: Bool { self.maximumPacketSize == .max && self.outboundAliases == nil }
-
     /// Writes a PUBLISH with the alias of its topic, if it has or gets one. The alias makes the first packet of a topic
     /// three bytes longer, within the limit that was checked or the topic goes in full.
     package mutating func writeWithAlias(_ publish: Publish, _ delivery: PublishDelivery) {

@@ -51,6 +51,16 @@ public struct FunctionName: Hashable, Sendable, CustomStringConvertible {
         }
     }
 
+    /// One of fcbus' own functions, such as `stats`: `_sys/stats` (see Documentation/protocol.md, "For operators").
+    /// - Throws: `BusError` with `invalidArgument`.
+    public init(systemOperation operation: String) throws(BusError) {
+        do {
+            self.contract = try BusContract.FunctionName(systemOperation: operation)
+        } catch {
+            throw BusError(.invalidArgument, error.description)
+        }
+    }
+
     init(_ contract: BusContract.FunctionName) {
         self.contract = contract
     }
@@ -75,6 +85,8 @@ public struct CallOptions: Sendable {
     public var key: String?
     /// How long the call may wait for an instance to appear, inside the deadline. Default: not at all.
     public var waitForInstance: Duration = .zero
+    /// What happens when the call fails. Default: it is not made again.
+    public var retry = RetryPolicy.none
     /// MIME type of the payload.
     public var contentType: String?
     /// More user properties, delivered as they are.
@@ -95,6 +107,10 @@ public struct Reply: Sendable {
     public var payload: Payload
     /// 200 or 204.
     public var status: Int
+    /// The function is not done: a report of its progress.
+    public var isInterim = false
+    /// The instance that answered, where it says so.
+    public var instance: String?
     /// MIME type of the payload, if the function said one.
     public var contentType: String?
     /// User properties of the answer, those of the protocol included.

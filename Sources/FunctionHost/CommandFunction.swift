@@ -10,28 +10,32 @@ final class CommandFunction: HostedFunction {
     private let log: FunctionLog
     private let registry: ProcessRegistry
     private let gate: CommandGate
+    private let places: CommandPlaces
 
     /// What a command that closed its outputs has left to end by itself.
     private static let leaveGrace = Duration.seconds(2)
     /// How much of stderr goes into the message of a failure.
     private static let messageLinesMax = 5
 
-    init(_ manifest: FunctionManifest, _ launch: WorkerLaunch, log: FunctionLog, registry: ProcessRegistry) {
+    init(_ manifest: FunctionManifest, _ launch: WorkerLaunch, log: FunctionLog, in host: HostSurroundings) {
         self.manifest = manifest
         self.launch = launch
         self.log = log
-        self.registry = registry
+        self.registry = host.registry
+        self.places = CommandPlaces(host.budget)
         self.gate = CommandGate(slots: manifest.capacity)
     }
 
     /// Every call starts the command anew: there is nothing to load before.
     func prepare() async {}
 
-    /// Nothing stays between calls: a command lives in the task of its call.
-    func run() async {}
+    /// A command lives in the task of its call; what goes on between calls is the sharing of places.
+    func run() async {
+        await self.places.run()
+    }
 
     func drain(within limit: Duration) async {
-        self.gate.close()
+        if self.gate.close() { self.places.close() }
     }
 
     func call(_ request: HostedCall) async throws(CallFailure) -> HostedReply {
@@ -40,7 +44,7 @@ final class CommandFunction: HostedFunction {
         case .closed: throw .draining(address)
         case .full(let running): throw .overloaded(address, waiting: running)
         case .entered(let run):
-            defer { self.gate.leave() }
+            defer { if self.gate.leave() { self.places.close() } }
             return try await self.execute(request, run: run)
         }
     }
@@ -50,7 +54,11 @@ final class CommandFunction: HostedFunction {
         let limit = min(request.remaining ?? self.manifest.timeout, self.manifest.timeout)
         let link = WorkerLink(self.manifest, self.registry)
         let outcome = await withTaskGroup(of: Outcome?.self) { group in
-            group.addTask { await self.start(request, limit: limit, run: run, link) }
+            group.addTask {
+                guard await self.places.take() else { return .noPlace }
+                defer { self.places.release() }
+                return await self.start(request, limit: limit, run: run, link)
+            }
             group.addTask {
                 guard (try? await Task.sleep(for: limit)) != nil else { return nil }
                 return .late
@@ -58,12 +66,15 @@ final class CommandFunction: HostedFunction {
             var first = await group.next() ?? nil
             // The sleep returns nothing when the surrounding task was cancelled: then the command decides.
             if first == nil { first = await group.next() ?? nil }
-            if first == .late { link.kill() }
             group.cancelAll()
-            return first ?? .late
+            guard first == .late else { return first ?? .late }
+            link.kill()
+            return await group.next() == .noPlace ? .noPlace : .late
         }
         let tail = self.log.takeTail(of: run)
         switch outcome {
+        case .noPlace where Task.isCancelled: throw .cancelled(address, executed: .none)
+        case .noPlace: throw self.told(.deadline(address, executed: .none), request)
         case .late where limit < self.manifest.timeout: throw self.told(.deadline(address, executed: .maybe), request)
         case .late: throw self.told(.executionTimeout(address, self.manifest.timeout), request)
         case .tooLong: throw self.told(.replyTooLarge(address, limit: self.manifest.limits.outputBytes), request)
@@ -88,6 +99,8 @@ final class CommandFunction: HostedFunction {
         case ended(ProcessEnd, [UInt8])
         case tooLong
         case late
+        /// It ended before there was a place for the command.
+        case noPlace
     }
 
     private func start(_ request: HostedCall, limit: Duration, run: Int, _ link: WorkerLink) async -> Outcome {

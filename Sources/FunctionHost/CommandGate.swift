@@ -32,11 +32,19 @@ final class CommandGate: Sendable {
         }
     }
 
-    func leave() {
-        self.state.withLock { $0.running -= 1 }
+    /// - Returns: Whether this was the last one after the gate was closed.
+    func leave() -> Bool {
+        self.state.withLock { state in
+            state.running -= 1
+            return state.isClosed && state.running == 0
+        }
     }
 
-    func close() {
-        self.state.withLock { $0.isClosed = true }
+    /// - Returns: Whether nothing runs any more.
+    func close() -> Bool {
+        self.state.withLock { state in
+            state.isClosed = true
+            return state.running == 0
+        }
     }
 }

@@ -74,7 +74,7 @@ extension FunctionHost {
             var launch = ExecutableLaunch.launch(manifest)
             launch.limits = nil
             let log = FunctionLog(manifest.title, logger)
-            return CommandFunction(manifest, launch, log: log, registry: host.registry)
+            return CommandFunction(manifest, launch, log: log, in: host)
         }
     }
 }

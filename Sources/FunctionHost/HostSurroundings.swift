@@ -25,7 +25,7 @@ struct HostSurroundings: Sendable {
         case .swift:
             return WorkerFunction(manifest, ExecutableLaunch.launch(manifest), log: log, in: self)
         case .exec:
-            return CommandFunction(manifest, ExecutableLaunch.launch(manifest), log: log, registry: self.registry)
+            return CommandFunction(manifest, ExecutableLaunch.launch(manifest), log: log, in: self)
         }
     }
 }

@@ -84,12 +84,13 @@ struct GrowthTests {
         var cache = RouteCache(seed: 1, placesLog2: 6, recipientsMax: 20)
         for generation in 0..<3 {
             for number in 0..<50 {
-                let topic = Array("topic \(number)".utf8)
+                let publish = Publish(topic: "topic \(number)")
                 let route = Route(
-                    topic: topic, generation: UInt64(generation), kind: .plain, recipients: recipients)
+                    topic: Array(publish.topic.utf8), generation: UInt64(generation), kind: .plain,
+                    recipients: recipients)
                 cache.insert(route)
                 #expect(cache.recipientCount <= 20)
-                #expect(topic.withUnsafeBytes { cache.find($0, generation: route.generation) } === route)
+                #expect(cache.find(publish, generation: route.generation) === route)
             }
         }
     }

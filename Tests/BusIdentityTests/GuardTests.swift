@@ -213,7 +213,7 @@ struct FlapGuardTests {
 
     @Test("Without a rule nobody is banned, however often it connects")
     func off() {
-        var flap = FlapGuard()
+        var flap = FlapGuard(perMinute: 0)
         let bans = Self.bans(Array(repeating: 0, count: 1000), of: &flap)
         #expect(bans == Array(repeating: 0, count: 1000))
         #expect(flap.remainingBan(of: "pump-1", now: 0) == 0)
@@ -221,7 +221,7 @@ struct FlapGuardTests {
 
     @Test("The fifteenth connection within a minute brings five minutes, for that client alone")
     func standard() {
-        var flap = FlapGuard(FlapGuard.standard)
+        var flap = FlapGuard(perMinute: 15)
         let bans = Self.bans((0..<14).map { $0 * 4 } + [59], of: &flap)
         #expect(bans == Array(repeating: 0, count: 14) + [300])
         #expect(flap.remainingBan(of: "pump-1", now: 358 * second) == second)
@@ -231,7 +231,7 @@ struct FlapGuardTests {
 
     @Test("After a ban fourteen connections are free again, and the ban does not grow")
     func afterBan() {
-        var flap = FlapGuard(FlapGuard.standard)
+        var flap = FlapGuard(perMinute: 15)
         _ = Self.bans(Array(repeating: 0, count: 15), of: &flap)
         let bans = Self.bans(Array(repeating: 300, count: 15), of: &flap)
         #expect(bans == Array(repeating: 0, count: 14) + [300])
@@ -239,7 +239,7 @@ struct FlapGuardTests {
 
     @Test("A client that connects every five seconds is left alone")
     func slow() {
-        var flap = FlapGuard(FlapGuard.standard)
+        var flap = FlapGuard(perMinute: 15)
         let bans = Self.bans((0..<1000).map { $0 * 5 }, of: &flap)
         #expect(bans == Array(repeating: 0, count: 1000))
     }

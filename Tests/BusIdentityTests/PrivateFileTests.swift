@@ -18,7 +18,7 @@ struct PrivateFileTests {
         try withTemporaryFolder { folder in
             let url = folder.appending(path: "passwords")
             try Self.make(url, "", mode: mode)
-            for content in [PrivateFile.Content.passwords, .secret, .publicKey] {
+            for content in [PrivateFile.Content.passwords, .secret, .readable] {
                 let failure = failure { _ = try PrivateFile(url.path, content).read() }
                 #expect(failure?.kind == .file)
                 #expect(failure?.description.contains("others than its owner may write it") == true)
@@ -35,7 +35,7 @@ struct PrivateFileTests {
             #expect(passwords.text == "text")
             #expect(
                 passwords.warnings == ["everybody may read \(url.path), so the broker will not use it; `chmod o-r` it"])
-            #expect(try PrivateFile(url.path, .publicKey).read().warnings.isEmpty)
+            #expect(try PrivateFile(url.path, .readable).read().warnings.isEmpty)
             #expect(failure { _ = try PrivateFile(url.path, .secret).read() }?.kind == .file)
         }
     }
@@ -45,7 +45,7 @@ struct PrivateFileTests {
         try withTemporaryFolder { folder in
             let url = folder.appending(path: "file")
             try Self.make(url, "text", mode: mode)
-            for content in [PrivateFile.Content.passwords, .secret, .publicKey] {
+            for content in [PrivateFile.Content.passwords, .secret, .readable] {
                 let reading = try PrivateFile(url.path, content).read()
                 #expect(reading.bytes == utf8("text"))
                 #expect(reading.warnings.isEmpty)

@@ -35,6 +35,8 @@ struct ConfigurationFileTests {
               packetMax: 64KiB
               sessionExpiryMax: 2h
               queuedMessagesMax: 5
+              connectsPerMinuteMax: 15
+            checkPayloadFormat: false
             """
         let configuration = try self.read(text)
         #expect(configuration.listeners == [Listener(port: 1884), Listener(host: "::1")])
@@ -42,6 +44,8 @@ struct ConfigurationFileTests {
         #expect(configuration.limits.session.packetBytesMax == 65_536)
         #expect(configuration.limits.session.sessionExpirySecondsMax == 7200)
         #expect(configuration.limits.session.queue.messagesMax == 5)
+        #expect(configuration.connectsPerMinuteMax == 15)
+        #expect(!configuration.limits.session.checksPayloadFormat)
     }
 
     @Test(

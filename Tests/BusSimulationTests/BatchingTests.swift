@@ -19,7 +19,7 @@ struct BatchingTests {
         world.run()
         #expect(world.problem == nil)
         let replays = Replay.Reading.allCases.map { reading in
-            var replay = Replay(reading, limits: world.terms.limits)
+            let replay = Replay(reading, limits: world.terms.limits)
             if let recording = world.recording { replay.run(recording) }
             return replay
         }

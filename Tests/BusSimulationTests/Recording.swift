@@ -22,7 +22,7 @@ struct Recording {
 
 /// A second broker that lives through a recording. Its clock stands still between the wake-ups, so that inputs may be
 /// put together without changing their time.
-struct Replay {
+final class Replay {
     enum Reading: CaseIterable {
         /// Every byte is a read of its own, every packet is handed over by itself.
         case byteByByte
@@ -45,7 +45,7 @@ struct Replay {
         self.broker = Broker(limits: limits, seed: 1)
     }
 
-    mutating func run(_ recording: Recording) {
+    func run(_ recording: Recording) {
         for (input, now) in recording.inputs {
             self.take(input, now)
             if self.reading != .together { self.takeOutputs() }
@@ -54,7 +54,7 @@ struct Replay {
         self.takeOutputs()
     }
 
-    private mutating func take(_ input: Recording.Input, _ now: Timestamp) {
+    private func take(_ input: Recording.Input, _ now: Timestamp) {
         if case .bytes(let identifier, let bytes) = input {
             self.take(bytes, from: identifier)
             return
@@ -76,7 +76,7 @@ struct Replay {
         }
     }
 
-    private mutating func take(_ bytes: ByteBuffer, from identifier: ConnectionIdentifier) {
+    private func take(_ bytes: ByteBuffer, from identifier: ConnectionIdentifier) {
         switch self.reading {
         case .byteByByte:
             for byte in bytes.readableBytesView { self.read(ByteBuffer(bytes: [byte]), from: identifier) }
@@ -91,13 +91,13 @@ struct Replay {
         }
     }
 
-    private mutating func readWaiting() {
+    private func readWaiting() {
         guard let (identifier, bytes) = self.waiting else { return }
         self.waiting = nil
         self.read(bytes, from: identifier)
     }
 
-    private mutating func read(_ bytes: ByteBuffer, from identifier: ConnectionIdentifier) {
+    private func read(_ bytes: ByteBuffer, from identifier: ConnectionIdentifier) {
         var packets: [Packet] = []
         self.readers[identifier]?.append(bytes)
         do throws(DecodingFailure) {
@@ -109,7 +109,7 @@ struct Replay {
         if self.reading == .byteByByte { self.takeOutputs() }
     }
 
-    private mutating func takeOutputs() {
+    private func takeOutputs() {
         var outputs: [Output] = []
         self.broker.takeOutputs(into: &outputs)
         for output in outputs { self.sent[output.connection, default: []] += Array(output.bytes.readableBytesView) }

@@ -14,11 +14,13 @@ struct FullDiskTests {
     }
 
     @Test(
-        "What was committed before it was full survives, and room lets the rest in (D08)", arguments: [700, 1000])
+        "What was committed before it was full survives, and room lets the rest in (D08)",
+        arguments: [700, 1000, 1503, 2100])
     func fills(_ kilobytes: Int) throws {
         let disk = try #require(SmallDisk(kilobytes: kilobytes))
         let ballast = disk.path + "/ballast"
-        try Data(repeating: 1, count: 400_000).write(to: URL(filePath: ballast))
+        // Writing the log back takes as much room as the log holds: with less the disk would stay full.
+        try Data(repeating: 1, count: kilobytes * 500).write(to: URL(filePath: ballast))
         let reports = Reports()
         let store = try BusStore.open(directory: disk.path + "/data") { reports.add($0) }
         var number: UInt64 = 0
@@ -29,11 +31,12 @@ struct FullDiskTests {
                 if case .committed(let upTo) = result { upTo >= number } else { true }
             }
         }
-        let committed = reports.committed
-        #expect(committed == number - 1)
-        var found = 0
+        // The store writes its log back and tries again, so the last one may find room at any moment.
+        let before = reports.committed
+        #expect(before == number - 1 || before == number)
+        var found: UInt64 = 0
         try store.load { _ in found += 1 }
-        #expect(found == Int(committed))
+        #expect((before...reports.committed).contains(found))
 
         let start = ContinuousClock.now
         try FileManager.default.removeItem(atPath: ballast)

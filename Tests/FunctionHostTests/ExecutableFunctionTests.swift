@@ -49,6 +49,39 @@ struct ExecutableFunctionTests {
         }
     }
 
+    @Test("exec: commands count among all workers; a call that finds no place waits, at most until its deadline")
+    func places() async throws {
+        let folder = try FunctionFolder()
+        try folder.write("workersMax: 2\n", to: "host.yaml")
+        try folder.write(
+            Self.manifest("exec", "[sh, -c, \"cat; sleep 0.3\"]", "workers: { max: 8 }"), to: "f/function.yaml")
+        try await TestHost.with(folder) { host in
+            let start = ContinuousClock.now
+            let answers = await withTaskGroup(of: [UInt8]?.self) { group in
+                for number in UInt8(0)..<6 {
+                    group.addTask { try? await host.bus.invoke("T/f", [number]).get().payload }
+                }
+                return await group.reduce(into: Set<[UInt8]?>()) { $0.insert($1) }
+            }
+            #expect(answers == Set((UInt8(0)..<6).map { [$0] }))
+            // Two at a time.
+            #expect(ContinuousClock.now - start >= .milliseconds(850))
+            #expect(host.host.workers.alive == 0)
+            async let long = host.bus.invoke("T/f", [1])
+            async let other = host.bus.invoke("T/f", [2])
+            while host.host.workers.alive < 2 { try await Task.sleep(for: .milliseconds(2)) }
+            let late = HostedCall(payload: [3], requestIdentifier: "late", remaining: .milliseconds(50))
+            let failure = await host.bus.run(late, at: try #require(FunctionAddress("T/f")))
+            guard case .failure(let reason) = failure else {
+                Issue.record("it ran although there was no place")
+                return
+            }
+            #expect(reason.status == 408)
+            #expect(reason.executed == .none)
+            _ = await (long, other)
+        }
+    }
+
     @Test("exec: the exit code counts, also of a command that closes its outputs before it ends")
     func closesOutputs() async throws {
         let folder = try FunctionFolder()

@@ -58,13 +58,29 @@ struct UserTests {
     func bruteForce() async throws {
         try await self.withFolder { folder in
             let passwords = folder.appending(path: "passwords")
-            try await self.setPassword(passwords, "ana", "right")
+            for user in ["ana", "ben"] { try await self.setPassword(passwords, user, "right") }
             let file = folder.appending(path: "fcbus.yaml")
             try self.write("listeners: [{ port: 0 }]\npasswordFile: \(passwords.path)\n", to: file)
             try await self.withBroker(file) { broker async throws in
                 for number in 0..<8 { _ = try await self.publish(broker, "t", ["-u", "ana", "-P", "\(number)"]) }
                 #expect(broker.errorText.contains("ban=1 s"))
                 #expect(try await self.publish(broker, "t", ["-u", "ana", "-P", "right"]) != 0)
+                // All clients of this machine share the address.
+                #expect(try await self.publish(broker, "t", ["-u", "ben", "-P", "right"]) == 0)
+            }
+        }
+    }
+
+    @Test("A client identifier that connects too often is kept out, others are not")
+    func flapping() async throws {
+        try await self.withFolder { folder in
+            let file = folder.appending(path: "fcbus.yaml")
+            try self.write("listeners: [{ port: 0 }]\nlimits: { connectsPerMinuteMax: 3 }\n", to: file)
+            try await self.withBroker(file) { broker async throws in
+                for isLetIn in [true, true, false, false] {
+                    #expect(try await (self.publish(broker, "t", ["-i", "pump-1"]) == 0) == isLetIn)
+                }
+                #expect(try await self.publish(broker, "t", ["-i", "pump-2"]) == 0)
             }
         }
     }
@@ -148,8 +164,9 @@ struct UserTests {
     @Test(
         "What is wrong with the files of users keeps the broker from starting, with the place (S10, S11)",
         arguments: [
-            ("passwordFile: F/nothere", "cannot read"), ("passwordFile: F/loose", "can be read by every user"),
-            ("passwordFile: F/bad", "bad:1: no password hash"), ("accessFile: F/writable.yaml", "can be written by"),
+            ("passwordFile: F/nothere", "cannot read"), ("passwordFile: F/loose", "everybody may read"),
+            ("passwordFile: F/bad", "bad:1: no password hash"),
+            ("accessFile: F/writable.yaml", "others than its owner may write"),
             ("accessFile: F/bad.yaml", "bad.yaml:1"),
             ("listeners: [{ port: 0, tls: { certificate: F/bad, key: F/bad } }]", "cannot read tls.certificate"),
             ("listeners: [{ host: 0.0.0.0, port: 0 }]", "clients need no password there"),

@@ -22,7 +22,7 @@ package struct ConfigurationFile {
             root, path: "",
             keys: [
                 "listeners", "allowInsecure", "allowAnonymous", "passwordFile", "tokens", "accessFile", "loops",
-                "shutdown", "systemTopics", "limits",
+                "shutdown", "systemTopics", "checkPayloadFormat", "limits",
             ])
         if let node = top["listeners"] { configuration.listeners = try self.listeners(node) }
         if let node = top["allowInsecure"] { configuration.allowsInsecure = try self.boolean(node, "allowInsecure") }
@@ -36,6 +36,9 @@ package struct ConfigurationFile {
         if let node = top["limits"] { try self.limits(node, into: &configuration) }
         if let node = top["systemTopics"] {
             configuration.systemIntervalSeconds = try self.seconds(node, "systemTopics", in: 0...86_400)
+        }
+        if let node = top["checkPayloadFormat"] {
+            configuration.limits.session.checksPayloadFormat = try self.boolean(node, "checkPayloadFormat")
         }
         configuration.users = try self.users(top)
         for listener in configuration.listeners {

@@ -26,6 +26,7 @@ extension ConfigurationFile {
         LimitKey(name: "connectTimeout", unit: .seconds, range: 1...3600) {
             $0.limits.connectTimeoutSeconds = UInt64($1)
         },
+        LimitKey(name: "connectsPerMinuteMax", unit: .count, range: 0...1_000_000) { $0.connectsPerMinuteMax = $1 },
         LimitKey(name: "keepAliveMax", unit: .seconds, range: 0...65_535) {
             $0.limits.session.keepAliveSecondsMax = UInt16($1)
         },

@@ -13,6 +13,8 @@ package struct ServerConfiguration: Sendable, Equatable {
     package var stallSeconds = 30
     /// Seconds between the broker's reports below `$SYS`; 0: none.
     package var systemIntervalSeconds = 10
+    /// This many connects of one client identifier within a minute keep it out for five minutes; 0: none do.
+    package var connectsPerMinuteMax = 0
     /// Event loops, each one thread.
     package var loops = 1
     /// How long a shutdown waits for clients to take their goodbye.
@@ -39,7 +41,7 @@ package struct ServerConfiguration: Sendable, Equatable {
     /// Whether anybody is asked who he is.
     package var asksForUsers: Bool {
         self.users.passwordFile != nil || self.users.tokens != nil || self.users.accessFile != nil
-            || self.listeners.contains { !self.allowsAnonymous(on: $0) }
+            || self.connectsPerMinuteMax > 0 || self.listeners.contains { !self.allowsAnonymous(on: $0) }
     }
 
     /// Reads everything that the configuration names: certificates, keys, users, rules.

@@ -100,6 +100,7 @@ final class ConnectionHandler: ChannelInboundHandler {
             self.isClosing = true
         }
         self.holdBack(publishCount, bytes: bytes.readableBytes, context)
+        self.driver.lastRead = bytes
     }
 
     /// Stops reading a client that publishes faster than it may until it has paid for what it sent.
@@ -116,6 +117,7 @@ final class ConnectionHandler: ChannelInboundHandler {
 
     func channelReadComplete(context: ChannelHandlerContext) {
         self.reader.compact()
+        self.driver.recycleLastRead()
         self.driver.flushSoon(after: self)
     }
 

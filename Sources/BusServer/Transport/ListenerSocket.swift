@@ -75,6 +75,8 @@ struct ListenerSocket: Sendable {
         if self.identity != nil { steps.insert(.handshake) }
         if self.listener.webSocket != nil { steps.insert(.upgrade) }
         guard !steps.isEmpty else {
+            try channel.syncOptions?.setOption(.maxMessagesPerRead, value: 1)
+            try channel.syncOptions?.setOption(.recvAllocator, value: LoopReadAllocator(driver.readBuffer))
             try channel.pipeline.syncOperations.addHandler(
                 ConnectionHandler(driver: driver, limits: driver.limits, listener: self.number))
             return

@@ -1,3 +1,4 @@
+import BusIdentity
 import NIOCore
 import NIOSSL
 import SwiftASN1
@@ -34,10 +35,11 @@ final class TLSIdentity: Sendable {
         } catch {
             throw Self.failure("certificate", settings.certificate, error)
         }
-        let text = try SecretFile.read(settings.key, isSecret: true)
         let key: NIOSSLPrivateKey
         do {
-            key = try NIOSSLPrivateKey(bytes: Array(text.utf8), format: .pem)
+            key = try NIOSSLPrivateKey(bytes: PrivateFile(settings.key, .secret).read().bytes, format: .pem)
+        } catch let failure as IdentityFailure {
+            throw ServerFailure(failure.description)
         } catch {
             throw Self.failure("key", settings.key, error)
         }

@@ -12,6 +12,7 @@ final class Authenticator: Sendable {
         var tokens: TokenVerifier?
         var passwords: PasswordVerifier?
         var logins = LoginGuard()
+        var flaps: FlapGuard
     }
 
     private let state: Mutex<State>
@@ -19,11 +20,13 @@ final class Authenticator: Sendable {
     private let allowsAnonymous: [Bool]
     private let log: EventLog
 
-    init(_ directory: UserDirectory, allowsAnonymous: [Bool], log: EventLog) {
-        self.allowsAnonymous = allowsAnonymous
+    init(_ directory: UserDirectory, _ configuration: ServerConfiguration, log: EventLog) {
+        self.allowsAnonymous = configuration.listeners.map(configuration.allowsAnonymous)
         self.log = log
         self.state = Mutex(
-            State(tokens: directory.tokens, passwords: directory.passwords.map { PasswordVerifier(file: $0) }))
+            State(
+                tokens: directory.tokens, passwords: directory.passwords.map { PasswordVerifier(file: $0) },
+                flaps: FlapGuard(perMinute: configuration.connectsPerMinuteMax)))
     }
 
     /// Users, passwords and keys from now on.
@@ -57,13 +60,20 @@ final class Authenticator: Sendable {
         _ request: AuthenticationRequest, now: Timestamp,
         completion: @escaping @Sendable (AuthenticationVerdict) -> Void
     ) {
+        let wait = self.state.withLock { state in
+            request.clientIdentifier.isEmpty
+                ? 0 : state.flaps.connected(request.clientIdentifier, now: now.nanoseconds)
+        }
+        guard wait == 0 else {
+            completion(.refused(.banned, "connects too often; try again in \(wait / 1_000_000_000 + 1) s"))
+            return
+        }
         if let user = request.origin.certificateUser {
             completion(.accepted(user: user, groups: [], expiresAt: .never))
             return
         }
-        let address = request.origin.address
         let (ban, tokens, passwords) = self.state.withLock { state in
-            (state.logins.remainingBan(of: address, now: now.nanoseconds), state.tokens, state.passwords)
+            (state.logins.remainingBan(of: request.source, now: now.nanoseconds), state.tokens, state.passwords)
         }
         guard request.userName != nil || request.password != nil else {
             completion(
@@ -95,7 +105,7 @@ final class Authenticator: Sendable {
         passwords.verify(user: user, password: request.password ?? []) { verdict in
             switch verdict {
             case .accepted:
-                self.state.withLock { $0.logins.succeeded(request.origin.address) }
+                self.state.withLock { $0.logins.succeeded(request.source) }
                 completion(.accepted(user: user, groups: [], expiresAt: .never))
             case .rejected: completion(self.reject(request, "no such user or password", now))
             case .busy: completion(.refused(.serverBusy, "too many logins at a time"))
@@ -112,7 +122,7 @@ final class Authenticator: Sendable {
             do {
                 let identity = try await tokens.verify(token: token, user: request.userName, now: wallClock)
                 let seconds = UInt64(max(0, min(identity.expiresAt - wallClock, 1e9)))
-                self.state.withLock { $0.logins.succeeded(request.origin.address) }
+                self.state.withLock { $0.logins.succeeded(request.source) }
                 completion(
                     .accepted(user: identity.user, groups: identity.groups, expiresAt: now.adding(seconds: seconds)))
             } catch {
@@ -123,11 +133,20 @@ final class Authenticator: Sendable {
 
     /// The client is told no more than that it failed; the log is told why.
     private func reject(_ request: AuthenticationRequest, _ reason: String, _ now: Timestamp) -> AuthenticationVerdict {
-        let address = request.origin.address
-        let ban = self.state.withLock { $0.logins.failed(address, now: now.nanoseconds) }
+        let ban = self.state.withLock { $0.logins.failed(request.source, now: now.nanoseconds) }
         self.log.loginFailed(
             user: request.userName ?? "", address: request.origin.remoteAddress, reason: reason,
             banSeconds: ban / 1_000_000_000)
         return .refused(.badUserNameOrPassword, "user name or password is wrong")
+    }
+}
+
+extension AuthenticationRequest {
+    /// Whom a failed login is held against: the address; on this machine, which all its clients share, the address and
+    /// the user that was tried, lest one with a wrong password keeps out the others.
+    fileprivate var source: String {
+        let address = self.origin.address
+        guard address.isEmpty || address == "::1" || address.hasPrefix("127.") else { return address }
+        return "\(address) \(self.userName ?? "")"
     }
 }

@@ -12,9 +12,8 @@ struct UserDirectory: Sendable {
     static func load(_ settings: UserSettings) async throws(ServerFailure) -> UserDirectory {
         var directory = UserDirectory()
         if let path = settings.passwordFile {
-            let text = try SecretFile.read(path, isSecret: true)
             do {
-                directory.passwords = try PasswordFile(text, name: path)
+                directory.passwords = try PasswordFile(PrivateFile(path, .secret).readText().text, name: path)
             } catch {
                 throw ServerFailure(error.description)
             }
@@ -27,8 +26,13 @@ struct UserDirectory: Sendable {
             }
         }
         if let path = settings.accessFile {
-            let text = try SecretFile.read(path, isSecret: false)
             let file = AccessFile(name: path)
+            let text: String
+            do {
+                text = try PrivateFile(path, .readable).readText().text
+            } catch {
+                throw ServerFailure(error.description)
+            }
             do {
                 let isYAML = path.hasSuffix(".yaml") || path.hasSuffix(".yml")
                 directory.policy = try isYAML ? file.read(text) : file.readMosquitto(text)
