@@ -124,12 +124,10 @@ final class Route: Sendable {
 
     func isOn(_ topic: String) -> Bool {
         guard self.topic.count == topic.utf8.count else { return false }
-        var index = 0
-        for unit in topic.utf8 {
-            guard self.topic[index] == unit else { return false }
-            index += 1
+        let isSame = unsafe topic.utf8.withContiguousStorageIfAvailable { text in
+            unsafe self.topic.withUnsafeBytes { unsafe RouteCache.isSame($0, UnsafeRawBufferPointer(text)) }
         }
-        return true
+        return isSame ?? self.topic.elementsEqual(topic.utf8)
     }
 
     var isEmpty: Bool { self.recipients.isEmpty && self.groups.isEmpty }
@@ -187,7 +185,7 @@ struct RouteCache: Sendable {
     }
 
     /// Compares two topics of one length, eight bytes at a time: every publish comes by here.
-    private static func isSame(_ left: UnsafeRawBufferPointer, _ right: UnsafeRawBufferPointer) -> Bool {
+    static func isSame(_ left: UnsafeRawBufferPointer, _ right: UnsafeRawBufferPointer) -> Bool {
         var offset = 0
         while offset + 8 <= left.count {
             let word = unsafe left.loadUnaligned(fromByteOffset: offset, as: UInt64.self)

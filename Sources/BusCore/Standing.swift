@@ -13,7 +13,6 @@ struct Standing: Sendable {
     /// The route that the client was last found to be allowed to publish on: a client that repeats its topic is not
     /// asked again.
     var permittedRoute: Route?
-
     /// The reply topic that the client was last found to be allowed as a caller.
     var answersAt: AnswerTopic?
     /// What instances are told of the client as a caller, encoded once.
