@@ -75,7 +75,7 @@ let package = Package(
         room("BusAccess", ["BusContract", "BusTopics"]),
         room("BusSession", ["BusWire", "BusTopics", nioCore, deque]),
         room("BusCalls", ["BusContract", "BusTopics", deque, heap]),
-        room("BusCore", ["BusWire", "BusTopics", "BusContract", "BusAccess", "BusSession", "BusCalls", nioCore, heap]),
+        room("BusCore", ["BusWire", "BusTopics", "BusContract", "BusAccess", "BusSession", "BusCalls", nioCore, deque, heap]),
 
         // Drivers.
         room("BusIdentity", [crypto, cryptoExtras, jwt]),
@@ -110,7 +110,7 @@ let package = Package(
         tests("BusAccessTests", ["BusAccess", "BusContract", "BusTopics"]),
         tests("BusIdentityTests", ["BusIdentity", crypto, cryptoExtras, jwt]),
         tests("BusCallsTests", ["BusCalls", "BusContract", "BusTopics", deque]),
-        tests("BusCoreTests", ["BusTestKit", "BusAccess", "BusCore", "BusSession", "BusWire", nioCore]),
+        tests("BusCoreTests", ["BusTestKit", "BusAccess", "BusCore", "BusSession", "BusTopics", "BusWire", nioCore]),
         tests(
             "ConformanceTests", ["BusTestKit", "BusCore", "BusSession", "BusWire", nioCore],
             exclude: ["statements-3.1.1.tsv", "statements-5.0.tsv"]),
