@@ -75,7 +75,9 @@ let package = Package(
         room("BusAccess", ["BusContract", "BusTopics"]),
         room("BusSession", ["BusWire", "BusTopics", nioCore, deque]),
         room("BusCalls", ["BusContract", "BusTopics", deque, heap]),
-        room("BusCore", ["BusWire", "BusTopics", "BusContract", "BusAccess", "BusSession", "BusCalls", nioCore, heap]),
+        room(
+            "BusCore",
+            ["BusWire", "BusTopics", "BusContract", "BusAccess", "BusSession", "BusCalls", nioCore, deque, heap]),
 
         // Drivers.
         room("BusIdentity", [crypto, cryptoExtras, jwt]),
@@ -118,7 +120,10 @@ let package = Package(
         tests("BusCallsTests", ["BusCalls", "BusContract", "BusTopics", deque]),
         tests(
             "BusCoreTests",
-            ["BusTestKit", "BusAccess", "BusCalls", "BusContract", "BusCore", "BusSession", "BusWire", nioCore]),
+            [
+                "BusTestKit", "BusAccess", "BusCalls", "BusContract", "BusCore", "BusSession", "BusTopics",
+                "BusWire", nioCore,
+            ]),
         tests(
             "ConformanceTests", ["BusTestKit", "BusCore", "BusSession", "BusWire", nioCore],
             exclude: ["statements-3.1.1.tsv", "statements-5.0.tsv"]),

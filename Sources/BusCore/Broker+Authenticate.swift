@@ -113,6 +113,7 @@ extension Broker {
                 self.sessions[session].subscriptions[record.filter] = nil
                 self.removeSubscription(record, session: session, now: now)
             }
+            self.forgetStored(in: session) { message in !rights.mayReceive(message.publish.topic) }
             self.sessions[session].keepWaiting { message in rights.mayReceive(message.publish.topic) }
         }
         self.performCallEffects(now: now)

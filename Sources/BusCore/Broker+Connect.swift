@@ -29,10 +29,12 @@ extension Broker {
             self.end(index, .violation(.packetTooLarge, message), now: now)
             return
         }
+        let mark = self.journal.changeCount
         let (session, isResumed) = self.openSession(of: client, for: connect, now: now)
         let identity = Identity(user: login.user, clientIdentifier: client, groups: login.groups)
         self.setStanding(Standing(identity: identity, rights: self.policy.rights(of: identity)), of: session)
         self.adopt(connect, session: session, on: index, now: now)
+        self.storeConnected(session, on: index, isNews: !isResumed && mark != self.journal.changeCount)
         self.arm(.loginExpiry, connection: index, due: login.expiresAt)
         self.send(.connAck(ConnAck(sessionPresent: isResumed, properties: properties)), on: index)
         self.events.append(
@@ -53,6 +55,9 @@ extension Broker {
         let isNew = self.sessionOfClient[ClientIdentifier(connect.clientIdentifier)] == nil
         if isNew, self.sessions.count >= self.limits.sessionsMax {
             return .noRoom(connect.version, "there are too many sessions")
+        }
+        if isNew || connect.cleanStart, self.needsRoomInStore(sessionExpiry: self.expirySeconds(connect)) {
+            return .noRoom(connect.version, "the store has no room")
         }
         return nil
     }
@@ -132,6 +137,7 @@ extension Broker {
             receiveMaximum: connect.version == .v5 ? limits.receiveMaximumIn : Int(UInt16.max))
         let wished = properties.receiveMaximum.map(Int.init) ?? Int(UInt16.max)
         self.sessions[session].window.resume(receiveMaximum: min(wished, limits.receiveMaximumOut))
+        self.sessions[session].storage.held.removeAll()
 
         let keepAlive = self.keepAliveSeconds(connect)
         guard keepAlive > 0 else { return }

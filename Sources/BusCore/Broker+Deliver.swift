@@ -34,6 +34,10 @@ struct Emission {
     let now: Timestamp
     /// Seconds, where the message has waited already.
     private(set) var expiryLeft: UInt32?
+    /// Its copies for stored sessions are stored.
+    var isStored = false
+    /// The number of its content in the store; 0 until somebody needs it there.
+    var contentNumber: UInt64 = 0
     private var compact: Publish?
 
     init(_ publish: Publish, publisher: Int?, isFanOut: Bool, now: Timestamp) {
@@ -54,6 +58,7 @@ struct Emission {
         self.now = now
         self.expiresAt = message.expiresAt
         self.expiryLeft = message.expiresAt == .never ? nil : message.expiresAt.secondsLeft(at: now)
+        self.isStored = message.record.isStored
     }
 
     /// The content in storage of its own: what is kept must not pin the 64 KiB that one read brought.
@@ -73,13 +78,9 @@ extension Broker {
         _ publish: Publish, along route: Route, from publisher: Int?, now: Timestamp
     ) -> ReasonCode {
         var emission = Emission(publish, publisher: publisher, isFanOut: route.recipients.count > 1, now: now)
+        if self.journal.isOn { emission.isStored = self.stores(route, from: publisher) }
         var code = ReasonCode.success
-        if publish.isRetained {
-            let message = RetainedMessage(
-                publish: emission.stored(), expiresAt: emission.expiresAt,
-                publisher: publisher.map { self.standings[$0].identity })
-            if !self.retained.store(message, limits: self.limits) { code = .quotaExceeded }
-        }
+        if publish.isRetained, !self.retain(&emission) { code = .quotaExceeded }
         if emission.isFanOut { self.scratch.clear() }
         for recipient in route.recipients { self.deliver(&emission, to: recipient) }
         for group in route.groups { self.deliver(&emission, toMemberOf: group) }
@@ -105,7 +106,11 @@ extension Broker {
                 emission.stored(), qos: qos, isRetained: isRetained, subscriptionIdentifiers: recipient.identifiers,
                 expiresAt: emission.expiresAt)
             message.group = group
-            self.offer(message, to: session, now: emission.now)
+            if emission.isStored, qos > .atMostOnce, self.sessions[session].storage.isOn {
+                self.offerStored(message, of: &emission, to: session)
+            } else {
+                self.offer(message, to: session, now: emission.now)
+            }
             return
         }
         guard self.canWrite(index) else {
@@ -159,24 +164,37 @@ extension Broker {
     mutating func drain(_ session: Int, now: Timestamp) {
         guard self.sessions[session].hasWaiting, let index = self.sessions[session].connection else { return }
         while self.canWrite(index) {
-            if let resumption = self.sessions[session].window.nextResumption() {
+            if let (message, identifier) = self.nextHeld(session) {
+                self.send(message, identifier, on: index, now: now)
+                continue
+            }
+            if let resumption = self.sessions[session].window.nextResumption(committed: self.journal.committed) {
                 switch resumption {
                 case .publish(let message, let identifier):
                     self.send(message, identifier, isDuplicate: true, on: index, now: now)
                 case .release(let identifier):
-                    self.send(.pubRel(Acknowledgement(packetIdentifier: identifier)), on: index)
+                    self.acknowledge(.pubRel(Acknowledgement(packetIdentifier: identifier)), on: index, after: 0)
                 }
                 continue
             }
+            // What is to be sent again goes before what is new.
+            guard !self.sessions[session].window.hasResumptions else { break }
             let waiting = self.sessions[session].nextWaiting(now: now, expired: &self.statistics.droppedExpired)
+            if self.sessions[session].storage.isOn { self.forgetExpired(in: session) }
             guard let waiting else { break }
-            self.send(waiting.message, waiting.identifier, on: index, now: now)
+            if let identifier = waiting.identifier, waiting.message.record.isStored,
+                self.sessions[session].storage.isOn
+            {
+                self.sendStored(waiting.message, identifier, to: session, on: index, now: now)
+            } else {
+                self.send(waiting.message, waiting.identifier, on: index, now: now)
+            }
         }
         self.connections[index].isReplaying =
             !self.sessions[session].replay.isEmpty || self.sessions[session].queue.hasQoS0
     }
 
-    private mutating func send(
+    mutating func send(
         _ message: OutgoingMessage, _ identifier: PacketIdentifier?, isDuplicate: Bool = false, on index: Int,
         now: Timestamp
     ) {
@@ -187,9 +205,11 @@ extension Broker {
         guard !self.write(message.publish, delivery, on: index), let identifier else { return }
         // Too large for this client: as if it had been delivered and acknowledged ([MQTT-3.1.2-25]).
         let session = self.connections[index].session
+        let record = self.storedRecord(of: identifier, in: session)
         if !self.sessions[session].window.receivedPubAck(identifier) {
             _ = self.sessions[session].window.receivedPubRec(identifier, isRefused: true)
         }
+        self.forget(record, of: session)
     }
 
     /// Encodes a PUBLISH into the connection's buffer; `false` when it is larger than the client takes.

@@ -28,6 +28,7 @@ extension Broker {
         self.report(index, reason)
         self.sayGoodbye(index, reason)
         let wasConnected = self.connections[index].phase == .connected
+        self.dropHeld(index)
         self.list(index)
         self.connections[index].phase = .closing
         if wasConnected { self.detach(index, now: now) }
@@ -104,6 +105,7 @@ extension Broker {
         } else {
             let expiry = self.sessions[session].expiry(from: now)
             self.sessions[session].expiresAt = expiry
+            self.storeTerms(of: session, disconnectedAt: now)
             self.arm(.sessionExpiry, session: session, due: expiry)
         }
     }
@@ -118,6 +120,7 @@ extension Broker {
         precondition(self.sessions[session].connection == nil, "a session ends after its connection")
         if self.sessions[session].will != nil { self.publishWill(of: session, now: now) }
         let client = self.sessions[session].clientIdentifier
+        self.endStoring(session)
         self.endSharedSubscriptions(of: session, now: now)
         for record in self.sessions[session].subscriptions.values {
             self.removeSubscription(record, session: session, now: now)

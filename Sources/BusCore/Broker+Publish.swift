@@ -31,6 +31,11 @@ extension Broker {
             self.end(index, .violation(.topicNameInvalid, error.message), now: now)
             return
         }
+        if self.journal.isOn, !self.journal.hasRoom, self.needsRoomInStore(publish, along: route, on: index) {
+            self.acknowledge(publish, .quotaExceeded, on: index)
+            return
+        }
+        let mark = self.journal.changeCount
         guard self.isNew(publish, on: index, now: now) else { return }
         // 3.3.2.3.2 lets a receiver look.
         if self.limits.session.checksPayloadFormat, publish.isWronglyUTF8 {
@@ -39,18 +44,23 @@ extension Broker {
             return
         }
         let code = self.accept(publish, along: route, from: self.connections[index].session, now: now)
-        self.acknowledge(publish, code, on: index)
+        self.acknowledge(
+            publish, code, on: index, after: mark == self.journal.changeCount ? 0 : self.journal.openNumber)
         self.performCallEffects(now: now)
     }
 
     /// Whether a message is to be delivered; one of QoS 2 that is not is answered here.
     private mutating func isNew(_ publish: Publish, on index: Int, now: Timestamp) -> Bool {
         guard publish.qos == .exactlyOnce, let identifier = publish.packetIdentifier else { return true }
-        switch self.sessions[self.connections[index].session].inbound.receivedPublish(identifier) {
+        let session = self.connections[index].session
+        switch self.sessions[session].inbound.receivedPublish(identifier) {
         case .new:
+            self.storeReceived(identifier, in: session, isOver: false)
             return true
         case .duplicate:
-            self.send(.pubRec(Acknowledgement(packetIdentifier: identifier)), on: index)
+            self.acknowledge(
+                .pubRec(Acknowledgement(packetIdentifier: identifier)), on: index,
+                after: self.sessions[session].storage.changedAt)
         case .exceedsReceiveMaximum:
             let message = "more QoS 2 messages under way than the announced Receive Maximum"
             self.end(index, .violation(.receiveMaximumExceeded, message), now: now)
@@ -122,19 +132,24 @@ extension Broker {
         return .notAuthorized
     }
 
-    private mutating func acknowledge(_ publish: Publish, _ code: ReasonCode, on index: Int) {
+    /// - Parameter commit: holds what an acknowledgement that is no refusal promises.
+    private mutating func acknowledge(
+        _ publish: Publish, _ code: ReasonCode, on index: Int, after commit: UInt64 = 0
+    ) {
         guard let identifier = publish.packetIdentifier, self.connections[index].phase == .connected else { return }
         let acknowledgement = Acknowledgement(packetIdentifier: identifier, reasonCode: code)
         if publish.qos == .exactlyOnce {
             if code.isError {
                 // Refused: in 5.0 the exchange ends here ([MQTT-4.3.3-9]); 3.x knows no refusal and releases it.
                 if self.connections[index].isSpeakingV5 {
-                    self.sessions[self.connections[index].session].inbound.refuse(identifier)
+                    let session = self.connections[index].session
+                    self.sessions[session].inbound.refuse(identifier)
+                    self.storeReceived(identifier, in: session, isOver: true)
                 }
             }
-            self.send(.pubRec(acknowledgement), on: index)
+            self.acknowledge(.pubRec(acknowledgement), on: index, after: code.isError ? 0 : commit)
         } else {
-            self.send(.pubAck(acknowledgement), on: index)
+            self.acknowledge(.pubAck(acknowledgement), on: index, after: code.isError ? 0 : commit)
         }
     }
 
@@ -168,6 +183,7 @@ extension Broker {
         }
         let kind = self.kind(ofTopic: publish.topic)
         let generation = self.routeGeneration
+        let isStored = self.stores(kind, topic: publish.topic)
         self.removeBarred(from: &matches, topic: publish.topic)
         switch kind {
         case .request:
@@ -181,17 +197,18 @@ extension Broker {
             return Route(
                 topic: topic, generation: generation, kind: kind,
                 recipients: Route.merge(matches.entries.filter { !isInstance($0) }),
-                servers: Dictionary(uniqueKeysWithValues: servers.map { ($0.session, $0) }))
+                servers: Dictionary(uniqueKeysWithValues: servers.map { ($0.session, $0) }), isStored: isStored)
         case .reply(let target):
             // Nobody else reads a client's answers, whatever it subscribes to.
             let recipients = Route.merge(matches.entries).filter {
                 ClientName.encode(self.sessions[$0.session].clientIdentifier) == target.client
             }
-            return Route(topic: topic, generation: generation, kind: kind, recipients: recipients)
+            return Route(
+                topic: topic, generation: generation, kind: kind, recipients: recipients, isStored: isStored)
         default:
             return Route(
                 topic: topic, generation: generation, kind: kind, recipients: Route.merge(matches.entries),
-                groups: matches.groups)
+                groups: matches.groups, isStored: isStored)
         }
     }
 

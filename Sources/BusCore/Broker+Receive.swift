@@ -50,10 +50,12 @@ extension Broker {
     // MARK: Acknowledgements of what we sent
 
     private mutating func receivePubAck(_ acknowledgement: Acknowledgement, session: Int, now: Timestamp) {
+        let record = self.storedRecord(of: acknowledgement.packetIdentifier, in: session)
         guard self.sessions[session].window.receivedPubAck(acknowledgement.packetIdentifier) else {
             self.statistics.unexpectedAcknowledgements += 1
             return
         }
+        self.forget(record, of: session)
         self.drain(session, now: now)
     }
 
@@ -62,25 +64,32 @@ extension Broker {
     ) {
         let identifier = acknowledgement.packetIdentifier
         let isRefused = acknowledgement.reasonCode.isError
+        let record = self.storedRecord(of: identifier, in: session)
+        let wasReleased = record.isStored && self.sessions[session].window.isReleased(identifier)
         switch self.sessions[session].window.receivedPubRec(identifier, isRefused: isRefused) {
         case .release:
-            self.send(.pubRel(Acknowledgement(packetIdentifier: identifier)), on: index)
+            if record.isStored, !wasReleased { self.storeRelease(of: identifier, record, in: session) }
+            let commit = self.sessions[session].window.commit(of: identifier)
+            self.acknowledge(.pubRel(Acknowledgement(packetIdentifier: identifier)), on: index, after: commit)
         case .refused:
+            self.forget(record, of: session)
             self.drain(session, now: now)
         case .unknown:
             self.statistics.unexpectedAcknowledgements += 1
             guard !isRefused else { return }
-            self.send(
+            self.acknowledge(
                 .pubRel(Acknowledgement(packetIdentifier: identifier, reasonCode: .packetIdentifierNotFound)),
-                on: index)
+                on: index, after: 0)
         }
     }
 
     private mutating func receivePubComp(_ acknowledgement: Acknowledgement, session: Int, now: Timestamp) {
+        let record = self.storedRecord(of: acknowledgement.packetIdentifier, in: session)
         guard self.sessions[session].window.receivedPubComp(acknowledgement.packetIdentifier) else {
             self.statistics.unexpectedAcknowledgements += 1
             return
         }
+        self.forget(record, of: session)
         self.drain(session, now: now)
     }
 
@@ -88,11 +97,12 @@ extension Broker {
     private mutating func receivePubRel(_ acknowledgement: Acknowledgement, session: Int, on index: Int) {
         let identifier = acknowledgement.packetIdentifier
         let isKnown = self.sessions[session].inbound.receivedPubRel(identifier)
+        if isKnown { self.storeReceived(identifier, in: session, isOver: true) }
         // 3.1.1 has no reason codes: PUBCOMP answers either way ([MQTT-4.3.3-11]).
-        self.send(
+        self.acknowledge(
             .pubComp(
                 Acknowledgement(
                     packetIdentifier: identifier, reasonCode: isKnown ? .success : .packetIdentifierNotFound)),
-            on: index)
+            on: index, after: self.sessions[session].storage.changedAt)
     }
 }

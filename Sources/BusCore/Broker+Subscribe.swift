@@ -23,9 +23,9 @@ extension Broker {
                 codes.append(ReasonCode(rawValue: record.options.maximumQoS.rawValue))
             }
         }
-        self.send(
-            .subAck(SubAck(packetIdentifier: subscribe.packetIdentifier, reasonCodes: codes, properties: [])), on: index
-        )
+        self.acknowledge(
+            .subAck(SubAck(packetIdentifier: subscribe.packetIdentifier, reasonCodes: codes, properties: [])),
+            on: index, after: self.sessions[session].storage.changedAt)
         for (record, isNew) in accepted { self.sendRetained(for: record, isNew: isNew, to: session, now: now) }
         self.performCallEffects(now: now)
     }
@@ -41,10 +41,10 @@ extension Broker {
             self.removeSubscription(record, session: session, now: now)
             return .success
         }
-        self.send(
+        self.acknowledge(
             .unsubAck(
                 UnsubAck(packetIdentifier: unsubscribe.packetIdentifier, reasonCodes: codes, properties: [])),
-            on: index)
+            on: index, after: self.sessions[session].storage.changedAt)
         self.performCallEffects(now: now)
     }
 
@@ -80,7 +80,11 @@ extension Broker {
             return .failure(ProtocolViolation(.quotaExceeded, "the broker holds too many subscriptions"))
         }
         let options = SubscriptionOptions(subscription, isInstance: !filter.isShared && Self.servesCalls(filter))
-        return .success(Session.SubscriptionRecord(filter: filter, options: options, identifier: identifier))
+        let record = Session.SubscriptionRecord(filter: filter, options: options, identifier: identifier)
+        if self.needsRoomInStore(record, session: session) {
+            return .failure(ProtocolViolation(.quotaExceeded, "the store has no room"))
+        }
+        return .success(record)
     }
 
     /// Returns whether the session had no such subscription before ([MQTT-3.8.4-3]).
@@ -88,6 +92,7 @@ extension Broker {
         _ record: Session.SubscriptionRecord, session: Int, now: Timestamp
     ) -> Bool {
         let old = self.sessions[session].subscriptions.updateValue(record, forKey: record.filter)
+        if old != record { self.store(record, of: session) }
         let subscriber = SubscriptionTree.Subscriber(rawValue: UInt32(session))
         let entry = SubscriptionTree.Entry(
             subscriber: subscriber, options: record.options.rawValue, identifier: record.identifier)
@@ -108,15 +113,18 @@ extension Broker {
     mutating func removeSubscription(_ record: Session.SubscriptionRecord, session: Int, now: Timestamp) {
         _ = self.subscriptions.remove(record.filter, SubscriptionTree.Subscriber(rawValue: UInt32(session)))
         if CallFilter.isOfFunction(record.filter) { self.sessions[session].callSubscriptionCount -= 1 }
+        self.storeRemoval(of: record.filter, session: session)
         self.instanceLeft(record.filter, session: session, now: now)
     }
 
     private mutating func retainedMessages(for filter: TopicFilter, now: Timestamp) -> [RetainedMessage] {
+        var found: [RetainedMessage] = []
         if filter.levels[0].utf8.first == UInt8(ascii: "$") {
-            return self.system.matching(filter, limits: self.limits, now: now)
-                + self.retained.matching(filter, limits: self.limits, now: now)
+            found = self.system.matching(filter, limits: self.limits, now: now)
         }
-        return self.retained.matching(filter, limits: self.limits, now: now)
+        found += self.retained.matching(filter, limits: self.limits, now: now)
+        for topic in self.retained.takeExpired() { self.storeRemoval(ofRetained: topic) }
+        return found
     }
 
     /// Whoever could not publish it now, or could not read it, is not the source of it, or does not get it (S04).
@@ -148,11 +156,12 @@ extension Broker {
                 self.statistics.droppedQueueFull += 1
                 continue
             }
-            self.sessions[session].replay.append(
-                OutgoingMessage(
-                    message.publish, qos: min(message.publish.qos, record.options.maximumQoS), isRetained: true,
-                    subscriptionIdentifiers: record.identifier == 0 ? [] : [record.identifier],
-                    expiresAt: message.expiresAt))
+            var outgoing = OutgoingMessage(
+                message.publish, qos: min(message.publish.qos, record.options.maximumQoS), isRetained: true,
+                subscriptionIdentifiers: record.identifier == 0 ? [] : [record.identifier],
+                expiresAt: message.expiresAt)
+            self.storeReplay(&outgoing, of: session)
+            self.sessions[session].replay.append(outgoing)
         }
         self.drain(session, now: now)
     }

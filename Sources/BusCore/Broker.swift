@@ -15,7 +15,8 @@ package import NIOCore
 /// - `receive` with all packets that one read brought;
 /// - `setCongested` when a client stops or starts to take its bytes;
 /// - `advance` at `nextWakeUp`;
-/// - after each of them `takeOutputs`, and then it writes.
+/// - after each of them `takeOutputs`, and then it writes;
+/// - with a store, after each of them `takeChanges` too, `committed` and `setStore` when the store reports.
 package struct Broker: ~Copyable, Sendable {
     /// May change while clients are connected: what exists keeps the terms it was told.
     package var limits: BrokerLimits
@@ -33,6 +34,10 @@ package struct Broker: ~Copyable, Sendable {
     var deadLetters = DeadLetters()
     var controlGrants = ControlGrants()
     var eventInterest = EventInterest()
+    /// What the store is to hold; off without one.
+    var journal = Journal()
+    /// Holds for connections and topics that come from now on.
+    package var durability = Durability()
     /// The call table's answers to the input in hand; empty between inputs.
     var callEffects: [CallTable.Effect] = []
     var spareCallEffects: [CallTable.Effect] = []
@@ -249,7 +254,7 @@ package struct Broker: ~Copyable, Sendable {
         if self.connections[index].outbound.capacity == 0, let spare = self.spareBuffers.popLast() {
             self.connections[index].outbound = spare
         }
-        self.listed.append(index)
+        if !self.connections[index].isBlocked { self.listed.append(index) }
     }
 
     /// Sends a packet other than PUBLISH; `false` when it is larger than the client takes and was dropped
@@ -257,15 +262,24 @@ package struct Broker: ~Copyable, Sendable {
     @discardableResult
     mutating func send(_ packet: Packet, on index: Int) -> Bool {
         self.list(index)
-        let start = self.connections[index].outbound.writerIndex
-        self.connections[index].outbound.writePacket(packet, version: self.connections[index].version)
-        let length = self.connections[index].outbound.writerIndex - start
-        guard length > self.connections[index].maximumPacketSize else {
-            self.statistics.otherPacketsSent += 1
-            return true
-        }
-        self.connections[index].outbound.moveWriterIndex(to: start)
-        self.statistics.droppedTooLarge += 1
+        let isSent = self.connections[index].outbound.writePacket(
+            packet, version: self.connections[index].version, limit: self.connections[index].maximumPacketSize)
+        self.count(packetSent: isSent)
+        return isSent
+    }
+
+    mutating func count(packetSent isSent: Bool) {
+        if isSent { self.statistics.otherPacketsSent += 1 } else { self.statistics.droppedTooLarge += 1 }
+    }
+}
+
+extension ByteBuffer {
+    /// `false` when the packet is longer than `limit`, and nothing is written.
+    mutating func writePacket(_ packet: Packet, version: ProtocolVersion, limit: Int) -> Bool {
+        let start = self.writerIndex
+        self.writePacket(packet, version: version)
+        guard self.writerIndex - start > limit else { return true }
+        self.moveWriterIndex(to: start)
         return false
     }
 }

@@ -25,6 +25,7 @@ package enum BrokerEvent: Sendable, Equatable {
     case refused(origin: ConnectionOrigin, reason: DisconnectReason)
     case sessionEnded(client: String)
     case memoryPressure(MemoryPressure, bytes: Int, limit: Int)
+    case store(StoreCondition, reason: String)
     /// The access rules did not allow it.
     case denied(client: String, action: String, topic: String)
     /// An event of the function platform: `kind` is that of `fc/_evt/<kind>`.

@@ -18,6 +18,7 @@ struct RetainedMessage: Sendable {
 struct RetainedMessages: Sendable {
     private var tree: RetainedTree<RetainedMessage>
     private(set) var byteCount = 0
+    private var expiredTopics: [String] = []
 
     init(seed: UInt64) {
         self.tree = RetainedTree(seed: seed)
@@ -54,8 +55,16 @@ struct RetainedMessages: Sendable {
         for message in expired {
             guard let topic = try? TopicName(message.publish.topic, limits: limits.topics) else { continue }
             self.byteCount -= message.publish.storedByteCount
+            self.expiredTopics.append(topic.string)
             _ = self.tree.remove(at: topic)
         }
         return found
+    }
+
+    /// The topics whose messages were removed because they had expired, since the last time.
+    mutating func takeExpired() -> [String] {
+        guard !self.expiredTopics.isEmpty else { return [] }
+        defer { self.expiredTopics = [] }
+        return self.expiredTopics
     }
 }

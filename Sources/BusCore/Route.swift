@@ -100,10 +100,12 @@ final class Route: Sendable {
     let groups: [SubscriptionTree.GroupIdentifier]
     /// Of a request: how each session that serves it has subscribed.
     let servers: [Int: Recipient]
+    /// Whether its messages are stored for those who need it.
+    let isStored: Bool
 
     init(
         topic: [UInt8], generation: UInt64, kind: Kind, recipients: [Recipient],
-        groups: [SubscriptionTree.GroupIdentifier] = [], servers: [Int: Recipient] = [:]
+        groups: [SubscriptionTree.GroupIdentifier] = [], servers: [Int: Recipient] = [:], isStored: Bool = true
     ) {
         self.topic = topic
         self.generation = generation
@@ -111,6 +113,7 @@ final class Route: Sendable {
         self.recipients = recipients
         self.groups = groups
         self.servers = servers
+        self.isStored = isStored
     }
 
     /// A topic that names one call will not come again.

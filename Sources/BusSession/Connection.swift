@@ -39,6 +39,10 @@ package struct Connection: Sendable {
     package var aliases: InboundTopicAliases
     /// `nil` for a client that takes no aliases, as most do.
     package var outboundAliases: OutboundTopicAliases?
+    /// Acknowledgements that wait for their commits, in order.
+    package var held: [HeldPackets] = []
+    /// The CONNACK waits for its commit, and everything behind it.
+    package var isBlocked = false
     /// A DISCONNECT with reason 0x00 removes the will ([MQTT-3.14.4-3]).
     package var isWillCancelled = false
     package let origin: ConnectionOrigin
@@ -68,6 +72,16 @@ extension Connection {
             if fits, !isKnown { self.outboundAliases?.set(alias, for: topic) }
         }
         publish.write(delivery, version: self.version, into: &self.outbound)
+    }
+}
+
+/// Encoded packets that may leave once the store holds what they say.
+package struct HeldPackets: Sendable {
+    package let commit: UInt64
+    package var bytes = ByteBuffer()
+
+    package init(commit: UInt64) {
+        self.commit = commit
     }
 }
 

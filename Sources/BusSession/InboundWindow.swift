@@ -37,6 +37,13 @@ package struct InboundWindow: Sendable {
         self.receiveMaximum = receiveMaximum
     }
 
+    /// An identifier that an earlier process has left unreleased.
+    package mutating func restore(_ identifier: PacketIdentifier) {
+        self.carriedOver.insert(identifier)
+    }
+
+    package var identifiers: Set<PacketIdentifier> { self.unreleased.union(self.carriedOver) }
+
     package mutating func receivedPublish(_ identifier: PacketIdentifier) -> Arrival {
         if self.hasUnreleased(identifier) { return .duplicate }
         guard self.unreleased.count < self.receiveMaximum else { return .exceedsReceiveMaximum }

@@ -26,8 +26,13 @@ package struct MessageQueue: Sendable {
     private var messages: Deque<OutgoingMessage> = []
     private var qos0Count = 0
     package private(set) var byteCount = 0
+    /// Of stored messages that have expired and were dropped, until somebody takes them.
+    package var expiredRecords: [DeliveryRecord] = []
 
     package init() {}
+
+    /// Oldest first.
+    package var waiting: some Sequence<OutgoingMessage> { self.messages }
 
     package var count: Int { self.messages.count }
     package var isEmpty: Bool { self.messages.isEmpty }
@@ -52,6 +57,7 @@ package struct MessageQueue: Sendable {
             self.forget(message)
             if message.expiresAt > now { return message }
             expired += 1
+            if message.record.isStored { self.expiredRecords.append(message.record) }
         }
         return nil
     }

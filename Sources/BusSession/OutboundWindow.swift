@@ -21,6 +21,10 @@ package struct OutboundWindow: Sendable {
         var identifier: UInt16 = 0
         var sequence: UInt64 = 0
         var message: OutgoingMessage?
+        /// Outlives the message, as the identifier does.
+        var record = DeliveryRecord()
+        /// The commit that holds what the next packet about it says.
+        var commit: UInt64 = 0
     }
 
     /// What is to be sent again after a resumption, in the original order ([MQTT-4.4.0-1], [MQTT-4.6.0-1]).
@@ -60,7 +64,7 @@ package struct OutboundWindow: Sendable {
         self.lastSequence += 1
         self.slots[Int(candidate & mask)] = Slot(
             phase: message.qos == .exactlyOnce ? .published2 : .published1, identifier: candidate,
-            sequence: self.lastSequence, message: message)
+            sequence: self.lastSequence, message: message, record: message.record)
         self.count += 1
         self.onWireCount += 1
         return identifier
@@ -111,10 +115,13 @@ package struct OutboundWindow: Sendable {
             .map(\.identifier)
     }
 
-    /// The next unfinished exchange to send again; `nil` when there is none or the window is full.
-    package mutating func nextResumption() -> Resumption? {
-        while self.hasRoom, let raw = self.toResume.popLast() {
+    /// The next unfinished exchange to send again; `nil` when there is none, the window is full, or the store does not
+    /// yet hold what would be said.
+    package mutating func nextResumption(committed: UInt64 = .max) -> Resumption? {
+        while self.hasRoom, let raw = self.toResume.last {
             let index = self.slotIndex(raw)
+            if self.slots[index].identifier == raw, self.slots[index].commit > committed { return nil }
+            self.toResume.removeLast()
             guard let identifier = PacketIdentifier(rawValue: raw), self.slots[index].identifier == raw else {
                 continue
             }
@@ -140,6 +147,57 @@ package struct OutboundWindow: Sendable {
     /// Messages under way whose content is still held, oldest first.
     package var messages: [OutgoingMessage] {
         self.slots.filter { $0.message != nil }.sorted { $0.sequence < $1.sequence }.compactMap(\.message)
+    }
+
+    // MARK: Storage
+
+    /// What is stored of the exchange with that identifier.
+    package func record(of identifier: PacketIdentifier) -> DeliveryRecord {
+        self.slot(of: identifier)?.record ?? DeliveryRecord()
+    }
+
+    package func message(of identifier: PacketIdentifier) -> OutgoingMessage? {
+        self.slot(of: identifier)?.message
+    }
+
+    package func isReleased(_ identifier: PacketIdentifier) -> Bool {
+        self.slot(of: identifier)?.phase == .released
+    }
+
+    /// The commit that the next packet of an exchange waits for.
+    package func commit(of identifier: PacketIdentifier) -> UInt64 {
+        self.slot(of: identifier)?.commit ?? 0
+    }
+
+    package mutating func wait(_ identifier: PacketIdentifier, for commit: UInt64) {
+        guard self.slot(of: identifier) != nil else { return }
+        self.slots[self.slotIndex(identifier.rawValue)].commit = commit
+    }
+
+    /// Everything that is stored of unfinished exchanges.
+    package var records: [DeliveryRecord] {
+        self.slots.lazy.map(\.record).filter(\.isStored)
+    }
+
+    /// Takes up an exchange that an earlier process began; `false` where the identifier is taken.
+    package mutating func restore(
+        _ message: OutgoingMessage, as identifier: PacketIdentifier, isReleased: Bool
+    ) -> Bool {
+        guard self.slot(of: identifier) == nil else { return false }
+        while self.slots.isEmpty || self.slots[self.slotIndex(identifier.rawValue)].phase != .free { self.grow() }
+        self.lastSequence += 1
+        let published: Phase = message.qos == .exactlyOnce ? .published2 : .published1
+        self.slots[self.slotIndex(identifier.rawValue)] = Slot(
+            phase: isReleased ? .released : published, identifier: identifier.rawValue, sequence: self.lastSequence,
+            message: isReleased ? nil : message, record: message.record)
+        self.count += 1
+        return true
+    }
+
+    private func slot(of identifier: PacketIdentifier) -> Slot? {
+        guard !self.slots.isEmpty else { return nil }
+        let slot = self.slots[self.slotIndex(identifier.rawValue)]
+        return slot.identifier == identifier.rawValue && slot.phase != .free ? slot : nil
     }
 
     // MARK: Table

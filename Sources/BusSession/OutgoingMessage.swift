@@ -17,6 +17,7 @@ package struct OutgoingMessage: Sendable {
     package var subscriptionIdentifiers: [UInt32]
     /// When the message expires, `.never` without a Message Expiry Interval.
     package var expiresAt: Timestamp
+    package var record = DeliveryRecord()
 
     package init(
         _ publish: Publish, qos: QoS, isRetained: Bool = false, isCall: Bool = false,

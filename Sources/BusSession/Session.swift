@@ -42,6 +42,7 @@ package struct Session: Sendable {
     package var replay: Deque<OutgoingMessage> = []
     package var will: Will?
     package var willDueAt = Timestamp.never
+    package var storage = SessionStorage()
 
     package init(clientIdentifier: String, limits: SessionLimits) {
         self.clientIdentifier = clientIdentifier
@@ -85,13 +86,23 @@ package struct Session: Sendable {
         guard self.window.hasRoom else { return nil }
         var next: OutgoingMessage?
         while next == nil, let message = self.replay.popFirst() {
-            if message.expiresAt > now { next = message } else { expired += 1 }
+            if message.expiresAt > now {
+                next = message
+            } else {
+                expired += 1
+                if message.record.isStored { self.queue.expiredRecords.append(message.record) }
+            }
         }
         guard let message = next ?? self.queue.popFirst(now: now, expired: &expired) else { return nil }
         return (message, message.qos == .atMostOnce ? nil : self.window.publish(message))
     }
 
-    package var hasWaiting: Bool { !self.queue.isEmpty || !self.replay.isEmpty || self.window.hasResumptions }
+    package var hasWaiting: Bool {
+        !self.queue.isEmpty || !self.replay.isEmpty || self.window.hasResumptions || !self.storage.held.isEmpty
+    }
+
+    /// Messages that wait to be sent for the first time.
+    package var waitingMessages: [OutgoingMessage] { Array(self.replay) + Array(self.queue.waiting) }
 
     /// Drops what waits to be sent for the first time and may not be sent any more.
     package mutating func keepWaiting(where isKept: (OutgoingMessage) -> Bool) {

@@ -33,6 +33,10 @@ package struct SubscriptionOptions: RawRepresentable, Hashable, Sendable {
         self.rawValue = qos | noLocal | anyOf
     }
 
+    package mutating func markInstance() {
+        self.rawValue |= 0b1000_0000
+    }
+
     package var maximumQoS: QoS { QoS(rawValue: self.rawValue & 0b11) ?? .atMostOnce }
     package var noLocal: Bool { self.rawValue & 0b0100 != 0 }
     package var retainAsPublished: Bool { self.rawValue & 0b1000 != 0 }

@@ -13,10 +13,59 @@ package final class TestNetwork {
     package private(set) var events: [BrokerEvent] = []
     /// Logins that wait for `answer`; none as long as the broker does not ask.
     package private(set) var logins: [AuthenticationRequest] = []
+    /// With a store, what the broker asks to remember goes here.
+    package private(set) var store: ModelStore?
+    /// Every batch is on disk at once; otherwise when the test calls `commit`.
+    package var commitsAtOnce = true
+    /// The wall clock at instant 0, in milliseconds since 1970.
+    package static let wallMilliseconds: Int64 = 1_700_000_000_000
     private var clients: [ConnectionIdentifier: ScriptedClient] = [:]
 
     package init(limits: BrokerLimits = BrokerLimits(), seed: UInt64 = 42) {
         self.broker = Broker(limits: limits, seed: seed)
+    }
+
+    // MARK: The store
+
+    /// Gives the broker, which has heard nothing yet, a store, and what is in it.
+    package func attachStore(_ store: ModelStore = ModelStore()) {
+        self.store = store
+        self.load()
+    }
+
+    private func load() {
+        guard let store = self.store else { return }
+        let wall = Self.wallMilliseconds + Int64(self.now.nanoseconds / 1_000_000)
+        self.broker.attachStore(wallMilliseconds: wall, now: self.now)
+        var loader = StoreLoader(now: self.now)
+        for record in store.committed.records { loader.take(record, into: &self.broker) }
+        loader.finish(into: &self.broker)
+        self.settle()
+    }
+
+    /// Commits what waits, or the oldest batches of it.
+    package func commit(_ count: Int = .max) {
+        guard let number = self.store?.commit(count) else { return }
+        self.broker.committed(upTo: number, now: self.now)
+        self.settle()
+    }
+
+    /// The process dies and another one begins with what is committed, after so many seconds.
+    package func crash(downSeconds: UInt64 = 0, adjust: (inout Broker) -> Void = { _ in }) {
+        for client in self.clients.values { client.networkClosed() }
+        self.clients = [:]
+        self.store?.crash()
+        self.now = self.now.adding(seconds: downSeconds)
+        self.broker = Broker(limits: self.broker.limits, seed: 43)
+        adjust(&self.broker)
+        self.load()
+    }
+
+    private func takeChanges() {
+        guard let (changes, number) = self.broker.takeChanges() else { return }
+        self.store?.append(changes, number: number)
+        guard self.commitsAtOnce, let committed = self.store?.commit() else { return }
+        self.broker.committed(upTo: committed, now: self.now)
     }
 
     // MARK: Clients
@@ -85,8 +134,9 @@ package final class TestNetwork {
     /// Delivers what the broker has written, until nothing moves.
     package func settle() {
         var outputs: [Output] = []
-        while self.broker.hasOutputs || self.broker.hasStarved {
+        while self.broker.hasOutputs || self.broker.hasStarved || self.broker.hasChanges {
             outputs.removeAll(keepingCapacity: true)
+            self.takeChanges()
             self.broker.takeOutputs(into: &outputs)
             for output in outputs {
                 guard let client = self.clients[output.connection] else { continue }

@@ -13,7 +13,8 @@ struct TidyTests {
         "BusSession": ["BusWire", "BusTopics", "NIOCore", "DequeModule"],
         "BusCalls": ["BusContract", "BusTopics", "DequeModule", "HeapModule"],
         "BusCore": [
-            "BusWire", "BusTopics", "BusContract", "BusAccess", "BusSession", "BusCalls", "NIOCore", "HeapModule",
+            "BusWire", "BusTopics", "BusContract", "BusAccess", "BusSession", "BusCalls", "NIOCore", "DequeModule",
+            "HeapModule",
         ],
         "BusTestKit": ["BusAccess", "BusCore", "BusSession", "BusWire", "NIOCore"],
         "BusStore": ["BusCore", "CSQLite", "Synchronization", "Glibc"],

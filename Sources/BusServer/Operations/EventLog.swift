@@ -44,6 +44,10 @@ struct EventLog: Sendable {
             self.logger.log(
                 level: pressure == .none ? .notice : .warning, "memory",
                 metadata: ["pressure": "\(pressure)", "bytes": "\(bytes)", "limit": "\(limit)"])
+        case .store(let condition, let reason):
+            self.logger.log(
+                level: condition == .sound ? .notice : .error, "store",
+                metadata: ["condition": "\(condition.rawValue)", "reason": "\(reason)"])
         case .denied(let client, let action, let topic):
             self.logger.notice(
                 "not allowed", metadata: ["client": "\(client)", "action": "\(action)", "topic": "\(topic)"])
