@@ -96,7 +96,8 @@ let package = Package(
         // A product: users test their functions with it.
         room("FunctionBusTesting", ["FunctionBus", "BusInProcess"]),
         room("FunctionHost", ["FunctionBus", "BusContract", subprocess, logging, yams], resources: [.copy("Python")]),
-        room("BusBench", ["BusWire", nioCore, nioPosix]),
+        .systemLibrary(name: "CPolling"),
+        room("BusBench", ["BusWire", "BusContract", "CPolling", nioCore]),
         .executableTarget(
             name: "fcbus",
             dependencies: [
@@ -109,19 +110,26 @@ let package = Package(
         room("BusTestKit", ["BusAccess", "BusCore", "BusSession", "BusWire", nioCore]),
         .executableTarget(
             name: "StoreProbe", dependencies: ["BusStore", "BusCore", "BusTestKit"], swiftSettings: houseRules),
+        .target(name: "CAllocationCount"),
+        .executableTarget(
+            name: "CountProbe",
+            dependencies: ["CAllocationCount", "BusContract", "BusCore", "BusSession", "BusWire", nioCore],
+            swiftSettings: houseRules),
         tests("BusWireTests", ["BusWire", nioCore]),
         tests("BusTopicsTests", ["BusTopics"]),
         tests("BusContractTests", ["BusContract", "BusTopics"]),
         tests("BusAccessTests", ["BusAccess", "BusContract", "BusTopics"]),
         tests("BusIdentityTests", ["BusIdentity", crypto, cryptoExtras, jwt]),
         tests("BusCallsTests", ["BusCalls", "BusContract", "BusTopics", deque]),
-        tests("BusCoreTests", ["BusTestKit", "BusAccess", "BusCore", "BusSession", "BusWire", nioCore]),
+        tests(
+            "BusCoreTests",
+            ["BusTestKit", "BusAccess", "BusCalls", "BusContract", "BusCore", "BusSession", "BusWire", nioCore]),
         tests(
             "ConformanceTests", ["BusTestKit", "BusCore", "BusSession", "BusWire", nioCore],
             exclude: ["statements-3.1.1.tsv", "statements-5.0.tsv"]),
         tests("BusSessionTests", ["BusSession", "BusWire", nioCore]),
         tests("BusSimulationTests", ["BusTestKit", "BusCore", "BusSession", "BusTopics", "BusWire", nioCore]),
-        tests("FuzzTests", ["BusTestKit", "BusCore", "BusSession", "BusTopics", "BusWire", nioCore]),
+        tests("FuzzTests", ["BusTestKit", "BusContract", "BusCore", "BusSession", "BusTopics", "BusWire", nioCore]),
         tests("BusServerTests", ["BusServer", "BusAccess", "BusCore", "BusSession", nioCore]),
         tests(
             "BusStoreTests", ["BusStore", "BusCore", "CSQLite", "BusTestKit", "StoreProbe"], exclude: ["Golden"]),
@@ -131,6 +139,7 @@ let package = Package(
         tests(
             "BusInProcessTests",
             ["BusInProcess", "FunctionBusTesting", "FunctionBus", "BusContract", "BusCore", "BusWire", nioCore]),
+        tests("BusBenchTests", ["BusBench", "BusWire", nioCore]),
         tests("HouseTests", []),
         tests(
             "InteroperationTests", ["FunctionBus"],

@@ -33,6 +33,8 @@ struct DeadlineWheel: Sendable {
         self.count += 1
     }
 
+    var entryCount: Int { self.count }
+
     /// The instant at which the next slot that holds anything is reached; `nil` when nothing waits.
     var next: UInt64? {
         guard self.count > 0 else { return nil }

@@ -30,6 +30,9 @@ package struct Broker: ~Copyable, Sendable {
     var retained: RetainedMessages
     var calls: CallTable
     var tasks = TaskTable()
+    var deadLetters = DeadLetters()
+    var controlGrants = ControlGrants()
+    var eventInterest = EventInterest()
     /// The call table's answers to the input in hand; empty between inputs.
     var callEffects: [CallTable.Effect] = []
     var spareCallEffects: [CallTable.Effect] = []

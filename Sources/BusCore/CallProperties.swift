@@ -3,34 +3,43 @@ import BusContract
 import BusWire
 import NIOCore
 
-/// What the properties of a request say about the call, gathered in one walk.
+/// What the properties of a request say about the call, gathered in one walk over their bytes. Strings are made of
+/// nothing but short names and values.
 struct CallProperties {
-    var responseTopic: String?
-    var correlation = Correlation()
+    /// `known` itself where it is the same text.
+    private(set) var responseTopic: String?
+    private(set) var correlation = Correlation()
     /// More correlation data than 64 bytes.
-    var hasLongCorrelation = false
+    private var hasLongCorrelation = false
     private var expirySeconds: UInt32?
     private var ttlMilliseconds: UInt64?
-    var key: String?
-    var waitMilliseconds: UInt64 = 0
-    var isIdempotent: Bool?
-    var acceptsProgress = false
-    var hops = 0
-    var contextByteCount = 0
-    var cancelWaits = false
-    var protocolVersion: String?
-    var terms = TaskTable.Terms()
+    private(set) var key: String?
+    private(set) var waitMilliseconds: UInt64 = 0
+    private(set) var isIdempotent: Bool?
+    private(set) var acceptsProgress = false
+    private(set) var isTraced = false
+    private var hops = 0
+    private var contextByteCount = 0
+    private(set) var cancelWaits = false
+    private var protocolVersion: String?
+    /// The client says what only the broker may say.
+    private(set) var hasReserved = false
+    private(set) var terms = TaskTable.Terms()
 
-    init(_ publish: Publish) {
-        guard publish.hasProperties else { return }
-        for property in publish.properties {
-            switch property {
-            case .responseTopic(let topic): self.responseTopic = topic
-            case .correlationData(let bytes):
-                self.hasLongCorrelation = bytes.readableBytes > ContractLimits.correlationBytesMax
-                self.correlation = unsafe bytes.withUnsafeReadableBytes { unsafe Correlation($0) }
-            case .messageExpiryInterval(let seconds): self.expirySeconds = seconds
-            case .userProperty(let name, let value): self.read(name, value)
+    /// - Parameter known: a response topic that may come again.
+    init(_ publish: Publish, known: String? = nil) {
+        publish.forEachProperty { block, property in
+            switch property.identifier {
+            case .responseTopic:
+                self.responseTopic = known.flatMap { block.isText(property, $0) ? $0 : nil } ?? block.text(property)
+            case .correlationData:
+                self.hasLongCorrelation = block.textLength(property) > ContractLimits.correlationBytesMax
+                if !self.hasLongCorrelation {
+                    unsafe self.correlation = block.withBinary(property) { unsafe Correlation($0) }
+                }
+            case .messageExpiryInterval: self.expirySeconds = block.integer(property)
+            case .userProperty:
+                if block.mayBeOfCalls(property) { self.read(block, property) }
             default: break
             }
         }
@@ -48,21 +57,28 @@ struct CallProperties {
         }
     }
 
-    private mutating func read(_ name: String, _ value: String) {
+    private mutating func read(_ block: Span<UInt8>, _ property: Properties.EncodedProperty) {
+        // The only one that may be long is measured and not read.
+        if block.isText(property, PropertyName.context) {
+            self.contextByteCount = property.end - property.valueStart - 4 - block.textLength(property)
+            return
+        }
+        let name = block.text(property)
+        let value = block.userValue(property)
         switch name {
         case PropertyName.ttl: self.ttlMilliseconds = UInt64(value)
         case PropertyName.key: self.key = value
         case PropertyName.wait: self.waitMilliseconds = min(UInt64(value) ?? 0, 1 << 40)
         case PropertyName.idempotent: self.isIdempotent = value == "1"
         case PropertyName.progress: self.acceptsProgress = value == "1"
+        case PropertyName.trace: self.isTraced = value == "1"
         case PropertyName.hops: self.hops = Int(value) ?? 0
-        case PropertyName.context: self.contextByteCount = value.utf8.count
         case PropertyName.cancel: self.cancelWaits = value == "wait"
         case PropertyName.protocolVersion: self.protocolVersion = value
         case PropertyName.attemptsMax: self.terms.attemptsMax = min(100, max(1, Int(value) ?? 3))
         case PropertyName.backoff: self.terms.backoff = Backoff(parsing: value)
         case PropertyName.notBefore: self.terms.notBeforeNanoseconds = min(UInt64(value) ?? 0, 1 << 40) * 1_000_000
-        default: break
+        default: if PropertyName.isReserved(name) { self.hasReserved = true }
         }
     }
 
@@ -74,12 +90,85 @@ struct CallProperties {
         if self.contextByteCount > ContractLimits.contextBytesMax {
             return .invalidRequest("\(PropertyName.context) has at most \(ContractLimits.contextBytesMax) bytes")
         }
-        if self.hops > ContractLimits.hopsMax { return .loop(name) }
+        if self.hops > ContractLimits.hopsMax {
+            var failure = Failure.loop(name)
+            failure.origin = .broker
+            return failure
+        }
         if let version = self.protocolVersion, version.split(separator: ".").first != "1" {
             return Failure(
                 .version, .version, executed: .none, "protocol version \(version) is not spoken here: use 1.0")
         }
         return nil
+    }
+}
+
+/// What the properties of an answer say, and what of them may not pass.
+struct ReplyProperties {
+    var correlation = Correlation()
+    var outcome: CallTable.Outcome
+    /// The status stands in the properties, not only in the topic.
+    var hasStatus = false
+    /// It holds what only the broker may say.
+    var hasReserved = false
+
+    /// - Parameter errorStatus: from the levels of the topic form.
+    init(_ publish: Publish, errorStatus: Int?) {
+        self.outcome = CallTable.Outcome(byteCount: publish.storedByteCount)
+        var executed: Executed?
+        if let errorStatus { self.outcome.status = CallStatus(rawValue: errorStatus) }
+        publish.forEachProperty { block, property in
+            if property.identifier == .correlationData {
+                if block.textLength(property) <= ContractLimits.correlationBytesMax {
+                    unsafe self.correlation = block.withBinary(property) { unsafe Correlation($0) }
+                }
+                return
+            }
+            guard property.identifier == .userProperty, block.mayBeOfCalls(property) else { return }
+            if block.isText(property, PropertyName.status) {
+                guard let status = Int(block.userValue(property)), (100...999).contains(status) else { return }
+                self.outcome.status = CallStatus(rawValue: status)
+                self.hasStatus = true
+            } else if block.isText(property, PropertyName.executed) {
+                executed = Executed(rawValue: block.userValue(property))
+            } else if block.isText(property, PropertyName.more) {
+                self.outcome.isInterim = block.userValue(property) == "1"
+            } else if ReservedProperty.isOnAnswers(block, property) {
+                self.hasReserved = true
+            }
+        }
+        if let executed {
+            self.outcome.executed = executed
+        } else if errorStatus != nil {
+            self.outcome.executed = .assumed(of: self.outcome.status)
+        }
+    }
+}
+
+/// User properties that only the broker may say, told by their bytes.
+enum ReservedProperty {
+    /// On a request, of which the broker says them itself.
+    static func isOnRequests(_ block: Span<UInt8>, _ property: Properties.EncodedProperty) -> Bool {
+        guard property.identifier == .userProperty, block.mayBeOfCalls(property) else { return false }
+        return block.isText(property, PropertyName.callerIdentifier) || block.isText(property, PropertyName.caller)
+            || block.isText(property, PropertyName.attempt) || block.isText(property, PropertyName.task)
+    }
+
+    static func isOnAnswers(_ block: Span<UInt8>, _ property: Properties.EncodedProperty) -> Bool {
+        guard property.identifier == .userProperty, block.mayBeOfCalls(property) else { return false }
+        return block.isText(property, PropertyName.queueTime) || block.isText(property, PropertyName.serviceTime)
+            || self.isOnRequests(block, property)
+    }
+
+    /// What changes with every attempt.
+    static func isOfAttempt(_ block: Span<UInt8>, _ property: Properties.EncodedProperty) -> Bool {
+        switch property.identifier {
+        case .messageExpiryInterval, .topicAlias: true
+        case .userProperty:
+            block.mayBeOfCalls(property)
+                && (block.isText(property, PropertyName.ttl) || block.isText(property, PropertyName.attempt))
+        default: false
+        }
     }
 }
 

@@ -25,17 +25,6 @@ package struct Session: Sendable {
         }
     }
 
-    /// A topic, and the state of all subscriptions in which it was looked at.
-    package struct CheckedTopic: Sendable {
-        package let topic: String
-        package let generation: UInt64
-
-        package init(topic: String, generation: UInt64) {
-            self.topic = topic
-            self.generation = generation
-        }
-    }
-
     package let clientIdentifier: String
     /// The slot of the network connection in the broker, `nil` while offline.
     package var connection: Int?
@@ -43,14 +32,14 @@ package struct Session: Sendable {
     package var expirySeconds: UInt32 = 0
     package var expiresAt = Timestamp.never
     package var subscriptions: [TopicFilter: SubscriptionRecord] = [:]
+    /// How many of them are to topics of one function each.
+    package var callSubscriptionCount = 0
     package var window: OutboundWindow
     package var inbound: InboundWindow
     package var queue = MessageQueue()
     /// Retained messages that new subscriptions have yet to get. They go before the queue, and while any wait every
     /// other message queues behind them: an old retained message must not overtake a newer one of its topic.
     package var replay: Deque<OutgoingMessage> = []
-    /// The reply topic that this caller was last found to be allowed.
-    package var checkedReplyTopic: CheckedTopic?
     package var will: Will?
     package var willDueAt = Timestamp.never
 

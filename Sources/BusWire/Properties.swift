@@ -109,10 +109,10 @@ extension Properties: Sequence {
 
 extension Properties {
     /// Where one property lies in a block.
-    struct EncodedProperty {
-        var identifier: PropertyIdentifier
-        var valueStart: Int
-        var end: Int
+    package struct EncodedProperty: Sendable {
+        package var identifier: PropertyIdentifier
+        package var valueStart: Int
+        package var end: Int
     }
 
     func first(_ identifier: PropertyIdentifier) -> EncodedProperty? {

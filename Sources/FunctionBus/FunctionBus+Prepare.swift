@@ -3,6 +3,14 @@ import Synchronization
 
 /// What has to be there before the first call of a connection.
 extension FunctionBus {
+    /// Does now what the first call would do: waits for the connection and subscribes to the answers.
+    ///
+    /// - Parameter timeout: default 10 s.
+    /// - Throws: `BusError`, as a call would.
+    public func prepareCalls(timeout: Duration = .seconds(10)) async throws(BusError) {
+        try await self.prepareToCall(until: .now + timeout)
+    }
+
     /// Subscribes to the replies, once; elsewhere than on fcbus to catalog and presence too. Tasks that call at the
     /// same time wait for the one that does it.
     func prepareToCall(until deadline: ContinuousClock.Instant) async throws(BusError) {

@@ -51,6 +51,16 @@ public struct FunctionName: Hashable, Sendable, CustomStringConvertible {
         }
     }
 
+    /// One of fcbus' own functions, such as `stats`: `_sys/stats` (see Documentation/protocol.md, "For operators").
+    /// - Throws: `BusError` with `invalidArgument`.
+    public init(systemOperation operation: String) throws(BusError) {
+        do {
+            self.contract = try BusContract.FunctionName(systemOperation: operation)
+        } catch {
+            throw BusError(.invalidArgument, error.description)
+        }
+    }
+
     init(_ contract: BusContract.FunctionName) {
         self.contract = contract
     }

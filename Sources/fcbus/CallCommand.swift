@@ -10,6 +10,7 @@ struct CallCommand: AsyncParsableCommand {
               fcbus call EdgeFC/helloworld hi
               fcbus call EdgeFC/resize @photo.jpg > small.jpg
               echo '{"a":1}' | fcbus call demo/sum - --timeout 2s
+              fcbus call EdgeFC/helloworld hi --trace
               fcbus call demo/report '' --context '{"custom":{"data":"x"}}' --json
 
             EXIT CODES
@@ -38,6 +39,9 @@ struct CallCommand: AsyncParsableCommand {
     @Flag(help: "Print status, payload and properties as one line of JSON, failures too.")
     var json = false
 
+    @Flag(help: "Say on stderr where the time went: queue, function, transport (the queue and function on fcbus only).")
+    var trace = false
+
     @OptionGroup var client: ClientOptions
 
     func run() async throws {
@@ -45,16 +49,22 @@ struct CallCommand: AsyncParsableCommand {
         options.context = self.context
         if self.idempotent { options.isIdempotent = true }
         if let wait = self.wait { options.waitForInstance = wait.duration }
+        if self.trace { options.userProperties.append((CallTrace.request, "1")) }
         let payload = try self.payload?.read() ?? .empty
         do {
-            let reply = try await self.client.withBus { [options] bus in
+            let (reply, time) = try await self.client.withBus { [options] bus in
                 do {
-                    return Result<Reply, BusError>.success(
-                        try await bus.call(try FunctionName(self.function), payload, options: options))
+                    let name = try FunctionName(self.function)
+                    // The first call of a connection subscribes to the answers: that is not the call's time.
+                    if self.trace { try await bus.prepareCalls() }
+                    let start = ContinuousClock.now
+                    let reply = try await bus.call(name, payload, options: options)
+                    return Result<(Reply, Duration), BusError>.success((reply, ContinuousClock.now - start))
                 } catch let error as BusError {
                     return .failure(error)
                 }
             }.get()
+            if self.trace { Terminal.writeError(line: CallTrace(reply, time).text) }
             self.json ? Terminal.write(line: ReplyJSON.text(reply)) : Terminal.write(reply.payload)
         } catch let error as BusError {
             if self.json { Terminal.write(line: ReplyJSON.text(error)) }

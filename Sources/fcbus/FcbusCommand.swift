@@ -25,7 +25,8 @@ struct FcbusCommand: AsyncParsableCommand {
         version: fcbusVersion,
         subcommands: [
             UpCommand.self, BrokerCommand.self, HostCommand.self, CallCommand.self, SendCommand.self,
-            PublishCommand.self, SubscribeCommand.self, ServeCommand.self, FunctionsCommand.self, BenchCommand.self,
+            PublishCommand.self, SubscribeCommand.self, ServeCommand.self, FunctionsCommand.self, TopCommand.self,
+            TaskCommand.self, DeadCommand.self, BenchCommand.self,
             PasswdCommand.self, CheckCommand.self,
         ])
 

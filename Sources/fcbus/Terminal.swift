@@ -30,5 +30,11 @@ enum Terminal {
         FileHandle.standardError.write(Data(text.utf8))
     }
 
+    /// Puts a text in the place of what the screen shows.
+    static func redraw(_ text: String) {
+        self.write(line: "\u{1B}[H\u{1B}[2J" + text)
+    }
+
+    static var isInteractive: Bool { isatty(1) == 1 }
     static var isErrorInteractive: Bool { isatty(2) == 1 }
 }

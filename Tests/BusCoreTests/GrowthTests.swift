@@ -1,3 +1,4 @@
+import BusCalls
 import BusSession
 import BusTestKit
 import BusWire
@@ -92,5 +93,50 @@ struct GrowthTests {
                 #expect(cache.find(publish, generation: route.generation) === route)
             }
         }
+    }
+}
+
+/// What calls leave behind.
+@Suite("Growth of calls")
+struct CallGrowthTests {
+    @Test("Calls that come and go leave no more than the answers that are remembered", arguments: [true, false])
+    func calls(_ areNamed: Bool) throws {
+        let people = CallClients()
+        let instance = people.instance()
+        let caller = people.caller()
+        for number in 0..<1_500 {
+            people.call(caller, id: areNamed ? "\(number)" : nil, [("fc-key", "k\(number)")])
+            for request in instance.takePublishes() { people.answer(instance, request) }
+            _ = caller.takePublishes()
+            people.network.advance(milliseconds: 100)
+        }
+        let size = people.network.broker.calls.size
+        #expect(size.rows < 650, "at ten calls a second, sixty seconds are remembered")
+        #expect(size.keys <= 4096)
+        #expect(size.ended < 650)
+        #expect(size.timers < 700)
+        people.network.advance(seconds: 130)
+        #expect(people.network.broker.calls.size.named == 0)
+        caller.drop()
+        instance.drop()
+        #expect(people.network.broker.calls.size.ended == 0)
+    }
+
+    @Test("Callers and instances that come and go leave no rows, places or presences behind")
+    func clients() {
+        let people = CallClients()
+        for _ in 0..<500 {
+            let instance = people.instance(version: .v3_1_1)
+            people.presence(instance, "i", "{\"capacity\":3}")
+            let caller = people.caller()
+            people.call(caller)
+            caller.drop()
+            instance.drop()
+        }
+        let size = people.network.broker.calls.size
+        #expect(size.rows <= 2)
+        #expect(size.clients <= 4)
+        #expect(size.presences == 0)
+        #expect(size.named == 0)
     }
 }

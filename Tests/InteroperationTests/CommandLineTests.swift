@@ -93,6 +93,45 @@ struct CommandLineTests {
         }
     }
 
+    @Test("The functions, their figures, where the time of a call went, and what became of one-way calls")
+    func operators() async throws {
+        try await RunningBroker.with { broker in
+            let binary = try #require(RunningBroker.binary)
+            let url = "mqtt://127.0.0.1:\(broker.port)"
+            let server = try RunningCommand(binary, ["serve", "demo/upper", "--broker", url, "--", "tr", "a-z", "A-Z"])
+            _ = try await server.line(timeout: 20) { $0 == "ready demo/upper" }
+            let traced = try await self.fcbus(broker, ["call", "demo/upper", "shout", "--trace"])
+            #expect(traced.lines == ["SHOUT"])
+            #expect(traced.errors.contains(/total .+: queue .+, function .+, transport .+/))
+            let list = try await self.fcbus(broker, ["functions", "demo/upper"])
+            #expect(list.lines.contains { $0.contains(#/demo/upper +1 +0/\d+ +0 +1 +0 /#) })
+            #expect(list.lines.contains { $0.contains(" online ") })
+            let top = try await self.fcbus(broker, ["top", "--once", "--interval", "100ms"])
+            #expect(top.lines.first?.hasPrefix("fcbus, up ") == true)
+            #expect(top.lines.contains { $0.hasPrefix("demo/upper ") })
+
+            let failing = try RunningCommand(binary, ["serve", "demo/fail", "--broker", url, "--", "false"])
+            _ = try await failing.line(timeout: 20) { $0 == "ready demo/fail" }
+            let request = ["mosquitto_pub", "-p", "\(broker.port)", "-V", "5", "-q", "1", "-t", "fc/demo/fail/async"]
+            let attempts = ["-m", "x", "-D", "publish", "user-property", "fc-max-attempts", "1"]
+            #expect(try await run(request[0], Array(request.dropFirst()) + attempts).code == 0)
+            var letters: [String] = []
+            for _ in 0..<100 where letters.count < 2 {
+                letters = try await self.fcbus(broker, ["dead", "list", "demo/fail"]).lines
+            }
+            let task = try #require(letters.dropFirst().first?.split(separator: " ").first)
+            #expect(letters[1].contains("500 HANDLER_ERROR"))
+            #expect(
+                try await self.fcbus(broker, ["task", "\(task)"]).lines.first?.contains("\"state\":\"dead\"") == true)
+            #expect(try await self.fcbus(broker, ["dead", "purge", "--task", "\(task)"]).lines == ["{\"purged\":1}"])
+            #expect(try await self.fcbus(broker, ["task", "\(task)"]).code == 69)
+            for command in [server, failing] {
+                command.terminate()
+                _ = try await command.exitCode(timeout: 10)
+            }
+        }
+    }
+
     @Test("Publish and subscribe speak with each other")
     func publishSubscribe() async throws {
         try await RunningBroker.with { broker in
