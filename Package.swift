@@ -52,6 +52,8 @@ let package = Package(
         .executable(name: "fcbus", targets: ["fcbus"]),
         // The SDK, for functions and callers written in Swift.
         .library(name: "FunctionBus", targets: ["FunctionBus"]),
+        // A broker in the test's own process, to try them without sockets.
+        .library(name: "FunctionBusTesting", targets: ["FunctionBusTesting"]),
     ],
     dependencies: [
         .package(url: "https://github.com/apple/swift-nio", from: "2.101.0"),
@@ -92,6 +94,9 @@ let package = Package(
         .systemLibrary(name: "CMosquitto", pkgConfig: "libmosquitto", providers: [.apt(["libmosquitto-dev"])]),
         room("BusMosquitto", ["CMosquitto", "BusContract"]),
         room("FunctionBus", ["BusMosquitto", "BusContract", "BusTopics"]),
+        room("BusInProcess", ["FunctionBus", "BusCore", "BusSession", "BusWire", "BusContract", nioCore]),
+        // A product: users test their functions with it.
+        room("FunctionBusTesting", ["FunctionBus", "BusInProcess"]),
         room("FunctionHost", ["FunctionBus", "BusContract", subprocess, logging, yams], resources: [.copy("Python")]),
         .systemLibrary(name: "CPolling"),
         room("BusBench", ["BusWire", "BusContract", "CPolling", nioCore]),
@@ -136,6 +141,9 @@ let package = Package(
         tests("BusMosquittoTests", ["BusMosquitto", "BusContract"]),
         tests("FunctionBusTests", ["FunctionBus", "BusContract"]),
         tests("FunctionHostTests", ["FunctionHost", subprocess, logging], exclude: ["measure.sh"]),
+        tests(
+            "BusInProcessTests",
+            ["BusInProcess", "FunctionBusTesting", "FunctionBus", "BusContract", "BusCore", "BusWire", nioCore]),
         tests("BusBenchTests", ["BusBench", "BusWire", nioCore]),
         tests("HouseTests", []),
         tests(

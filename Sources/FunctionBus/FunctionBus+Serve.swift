@@ -112,9 +112,12 @@ extension FunctionBus {
         }
         // Everything that was sent here has arrived now.
         for service in services { service.drain() }
+        // On a bus that was closed nobody can be answered any more.
+        let isClosed = self.state.withLock { $0.link == .closed }
         await withTaskGroup { group in
             for service in services {
-                group.addTask { await service.waitUntilIdle(atMost: service.function.options.drainTimeout) }
+                let timeout = isClosed ? .zero : service.function.options.drainTimeout
+                group.addTask { await service.waitUntilIdle(atMost: timeout) }
             }
         }
         for service in services { self.abandonCalls(of: service) }

@@ -51,17 +51,30 @@ public final class FunctionBus: Sendable {
         _ transport: any Transport, clientIdentifier: String, connectTimeout: Duration,
         _ body: (FunctionBus) async throws -> Result
     ) async throws -> Result {
+        let bus = try await Self.connect(transport, clientIdentifier: clientIdentifier, timeout: connectTimeout)
+        do {
+            let result = try await body(bus)
+            await bus.close()
+            return result
+        } catch {
+            await bus.close()
+            throw error
+        }
+    }
+
+    /// A connection that somebody closes.
+    package static func connect(
+        _ transport: any Transport, clientIdentifier: String, timeout: Duration
+    ) async throws(BusError) -> FunctionBus {
         let bus = FunctionBus(clientIdentifier: clientIdentifier, transport: transport)
         do {
             try transport.start { [weak bus] events in bus?.receive(events) }
         } catch {
             throw BusError(.disconnectedBeforeSend, "the connection could not be set up: \(error.text)")
         }
-        do {
-            try await bus.waitForConnection(until: .now + connectTimeout)
-            let result = try await body(bus)
-            await bus.close()
-            return result
+        do throws(BusError) {
+            try await bus.waitForConnection(until: .now + timeout)
+            return bus
         } catch {
             await bus.close()
             throw error
@@ -76,7 +89,8 @@ public final class FunctionBus: Sendable {
     /// Whether the broker is fcbus: then every failure is told at once, and a PUBACK decides nothing.
     public var isConnectedToFcbus: Bool { self.state.withLock { $0.isFcbus } }
 
-    private func close() async {
+    /// Ends every wait and the connection. Safe to call twice.
+    package func close() async {
         let (waiters, queues) = self.state.withLock { state in
             state.link = .closed
             state.sweep?.cancel()

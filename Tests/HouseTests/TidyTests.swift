@@ -36,6 +36,10 @@ struct TidyTests {
             "BusMosquitto", "BusContract", "BusTopics", "Synchronization", "Foundation", "FoundationEssentials",
             "Glibc",
         ],
+        "BusInProcess": [
+            "FunctionBus", "BusCore", "BusSession", "BusWire", "BusContract", "NIOCore", "Synchronization",
+        ],
+        "FunctionBusTesting": ["FunctionBus", "BusInProcess", "Synchronization"],
         "FunctionHost": [
             "FunctionBus", "BusContract", "Subprocess", "System", "SystemPackage", "Logging", "Yams", "Foundation",
             "FoundationEssentials", "Synchronization", "Glibc",
