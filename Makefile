@@ -10,18 +10,20 @@ SECONDS_OF_FUZZ ?= 60
 RELEASE := .build/release/fcbus
 DEBUG := .build/debug/fcbus
 PYTHON_PACKAGES := .build/python
+COUNT_PROBE := .build/count-probe
 PROCESS_TESTS := InteroperationTests|FunctionHostTests
 
 BUILD_PACKAGES := libmosquitto-dev libsqlite3-dev pkg-config python3 mosquitto-clients
 TEST_PACKAGES := $(BUILD_PACKAGES) mosquitto openssl python3-pip
+BENCH_PACKAGES := $(BUILD_PACKAGES) mosquitto nats-server
 
-.PHONY: help run test build bench torture fuzz install lint conformance packages test-packages clean
+.PHONY: help run test build bench torture fuzz install lint conformance packages test-packages bench-packages clean
 
 help:
 	@echo "make run      build fcbus, start broker, host and example functions (PORT=1883)"
 	@echo "make test     build and run every test"
 	@echo "make torture  put the broker under abuse and load (ten minutes)"
-	@echo "make bench    measure the broker beside Debian's mosquitto"
+	@echo "make bench    measure the broker beside Debian's mosquitto and nats-server (ten minutes)"
 	@echo "make fuzz     run the broker under libFuzzer (SECONDS_OF_FUZZ=60)"
 	@echo "make build    build the release binary ($(RELEASE))"
 	@echo "make install  install it below PREFIX (default $(PREFIX))"
@@ -36,7 +38,11 @@ build: packages
 
 test: test-packages lint
 	@$(SWIFT) build --build-tests
+	# Allocations are counted in a release build of the pure core; valgrind reads no debug information of ours.
+	$(SWIFT) build -c release --static-swift-stdlib --product CountProbe
+	strip -o $(COUNT_PROBE) .build/release/CountProbe
 	export FCBUS_BINARY="$$PWD/$(DEBUG)" FCBUS_TEST_PYTHONPATH="$$PWD/$(PYTHON_PACKAGES)"
+	export FCBUS_COUNT_PROBE="$$PWD/$(COUNT_PROBE)"
 	$(SWIFT) test --skip-build --skip '$(PROCESS_TESTS)'
 	# Tests that start programs take turns: side by side they would measure how busy the machine is.
 	$(SWIFT) test --skip-build --no-parallel --filter '$(PROCESS_TESTS)'
@@ -48,8 +54,8 @@ lint:
 conformance:
 	@FCBUS_WRITE_CONFORMANCE=1 $(SWIFT) test --filter StatementTests
 
-bench: build test-packages
-	@$(RELEASE) bench --standard --against mosquitto
+bench: build bench-packages
+	@$(RELEASE) bench --standard --against mosquitto --against nats
 
 # Every row of abuse and load, the long ones too: about ten minutes.
 torture: build test-packages
@@ -92,6 +98,9 @@ test-packages:
 	    python3 -m pip install --quiet --disable-pip-version-check --root-user-action=ignore \
 	        --target $(PYTHON_PACKAGES) 'paho-mqtt>=2,<3'
 	fi
+
+bench-packages:
+	$(call install_packages,$(BENCH_PACKAGES))
 
 clean:
 	@rm -rf .build

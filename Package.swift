@@ -75,14 +75,17 @@ let package = Package(
         room("BusAccess", ["BusContract", "BusTopics"]),
         room("BusSession", ["BusWire", "BusTopics", nioCore, deque]),
         room("BusCalls", ["BusContract", "BusTopics", deque, heap]),
-        room("BusCore", ["BusWire", "BusTopics", "BusContract", "BusAccess", "BusSession", "BusCalls", nioCore, deque, heap]),
+        room(
+            "BusCore",
+            ["BusWire", "BusTopics", "BusContract", "BusAccess", "BusSession", "BusCalls", nioCore, deque, heap]),
 
         // Drivers.
         room("BusIdentity", [crypto, cryptoExtras, jwt]),
         room(
             "BusServer",
             [
-                "BusAccess", "BusIdentity", "BusCore", "BusSession", "BusWire", nioCore, nioPosix, nioTLS, nioSSL,
+                "BusAccess", "BusIdentity", "BusCore", "BusSession", "BusStore", "BusTopics", "BusWire", nioCore,
+                nioPosix, nioTLS, nioSSL,
                 nioHTTP, nioWebSocket, x509, asn1, logging, lifecycle, signals, yams,
             ]),
         .systemLibrary(name: "CSQLite", pkgConfig: "sqlite3", providers: [.apt(["libsqlite3-dev"])]),
@@ -91,11 +94,13 @@ let package = Package(
         room("BusMosquitto", ["CMosquitto"]),
         room("FunctionBus", ["BusMosquitto", "BusContract", "BusTopics"]),
         room("FunctionHost", ["FunctionBus", "BusContract", subprocess, logging, yams], resources: [.copy("Python")]),
-        room("BusBench", ["BusWire", nioCore, nioPosix]),
+        .systemLibrary(name: "CPolling"),
+        room("BusBench", ["BusWire", "BusContract", "CPolling", nioCore]),
         .executableTarget(
             name: "fcbus",
             dependencies: [
-                "BusServer", "BusIdentity", "BusBench", "FunctionBus", "FunctionHost", argumentParser, logging,
+                "BusServer", "BusStore", "BusIdentity", "BusBench", "FunctionBus", "FunctionHost", argumentParser,
+                logging,
                 lifecycle, signals,
             ],
             swiftSettings: houseRules),
@@ -104,23 +109,32 @@ let package = Package(
         room("BusTestKit", ["BusAccess", "BusCore", "BusSession", "BusWire", nioCore]),
         .executableTarget(
             name: "StoreProbe", dependencies: ["BusStore", "BusCore", "BusTestKit"], swiftSettings: houseRules),
+        .target(name: "CAllocationCount"),
+        .executableTarget(
+            name: "CountProbe",
+            dependencies: ["CAllocationCount", "BusContract", "BusCore", "BusSession", "BusWire", nioCore],
+            swiftSettings: houseRules),
         tests("BusWireTests", ["BusWire", nioCore]),
         tests("BusTopicsTests", ["BusTopics"]),
         tests("BusContractTests", ["BusContract", "BusTopics"]),
         tests("BusAccessTests", ["BusAccess", "BusContract", "BusTopics"]),
         tests("BusIdentityTests", ["BusIdentity", crypto, cryptoExtras, jwt]),
         tests("BusCallsTests", ["BusCalls", "BusContract", "BusTopics", deque]),
-        tests("BusCoreTests", ["BusTestKit", "BusAccess", "BusCore", "BusSession", "BusTopics", "BusWire", nioCore]),
+        tests(
+            "BusCoreTests",
+            ["BusTestKit", "BusAccess", "BusContract", "BusCore", "BusSession", "BusTopics", "BusWire", nioCore]),
         tests(
             "ConformanceTests", ["BusTestKit", "BusCore", "BusSession", "BusWire", nioCore],
             exclude: ["statements-3.1.1.tsv", "statements-5.0.tsv"]),
         tests("BusSessionTests", ["BusSession", "BusWire", nioCore]),
         tests("BusSimulationTests", ["BusTestKit", "BusCore", "BusSession", "BusTopics", "BusWire", nioCore]),
-        tests("FuzzTests", ["BusTestKit", "BusCore", "BusSession", "BusTopics", "BusWire", nioCore]),
+        tests("FuzzTests", ["BusTestKit", "BusContract", "BusCore", "BusSession", "BusTopics", "BusWire", nioCore]),
         tests("BusServerTests", ["BusServer", "BusAccess", "BusCore", "BusSession", nioCore]),
         tests(
             "BusStoreTests", ["BusStore", "BusCore", "CSQLite", "BusTestKit", "StoreProbe"], exclude: ["Golden"]),
+        tests("FunctionBusTests", ["FunctionBus"]),
         tests("FunctionHostTests", ["FunctionHost", subprocess, logging], exclude: ["measure.sh"]),
+        tests("BusBenchTests", ["BusBench", "BusWire", nioCore]),
         tests("HouseTests", []),
         tests(
             "InteroperationTests", ["FunctionBus"],

@@ -1,66 +1,69 @@
+import BusWire
 import Foundation
 import Glibc
 
-/// A broker started for a measurement, on a free loopback port, and ended with it.
+/// A broker started for a measurement, on free loopback ports, and ended with it by its process identifier.
 package final class BrokerProcess {
     package let address: BrokerAddress
+    /// From the start of the program to the moment it takes connections, and has said so where it says so.
+    package let startSeconds: Double
     private let process: Process
     private let folder: URL
+    /// What it prints; kept, since a program whose output nobody holds is ended when it prints again.
+    private let output: Pipe
 
-    private init(name: String, process: Process, port: Int, folder: URL) {
-        self.address = BrokerAddress(name: name, host: "127.0.0.1", port: port, process: process.processIdentifier)
+    private init(_ address: BrokerAddress, startSeconds: Double, process: Process, output: Pipe, folder: URL) {
+        self.address = address
+        self.startSeconds = startSeconds
         self.process = process
+        self.output = output
         self.folder = folder
     }
 
-    /// This program's own broker.
-    package static func fcbus(binary: String) async throws -> BrokerProcess {
-        try await Self.start("fcbus", binary) { port, _ in ["broker", "--port", "\(port)"] }
-    }
-
-    /// mosquitto, with limits that let it take what the scenarios offer.
-    package static func mosquitto(binary: String = "/usr/sbin/mosquitto") async throws -> BrokerProcess {
-        guard FileManager.default.isExecutableFile(atPath: binary) else {
-            throw BenchFailure("\(binary) is not there: apt-get install mosquitto")
+    package static func start(_ recipe: BrokerRecipe) throws -> BrokerProcess {
+        guard FileManager.default.isExecutableFile(atPath: recipe.binary) else {
+            throw BenchFailure("\(recipe.binary) is not there: apt-get install \(recipe.package)")
         }
-        return try await Self.start("mosquitto", binary) { port, folder in
-            let file = folder.appending(path: "mosquitto.conf")
-            let text = """
-                listener \(port) 127.0.0.1
-                allow_anonymous true
-                max_queued_messages 100000
-                max_inflight_messages 0
-                set_tcp_nodelay true
-                log_type none
-
-                """
-            try text.write(to: file, atomically: true, encoding: .utf8)
-            return ["-c", file.path]
-        }
-    }
-
-    private static func start(
-        _ name: String, _ binary: String, arguments: (Int, URL) throws -> [String]
-    ) async throws -> BrokerProcess {
         let folder = FileManager.default.temporaryDirectory.appending(path: "fcbus-bench-\(UUID().uuidString)")
         try FileManager.default.createDirectory(at: folder, withIntermediateDirectories: true)
-        let port = try FreePort.next()
+        let ports = BrokerRecipe.Ports(mqtt: try FreePort.next(), nats: try FreePort.next())
+        let file = folder.appending(path: recipe.configurationName)
+        try recipe.configuration(ports, folder.path).write(to: file, atomically: true, encoding: .utf8)
         let process = Process()
-        process.executableURL = URL(filePath: binary)
-        process.arguments = try arguments(port, folder)
+        process.executableURL = URL(filePath: recipe.binary)
+        process.arguments = recipe.arguments(file.path, ports)
         process.currentDirectoryURL = folder
         process.standardInput = FileHandle.nullDevice
-        process.standardOutput = FileHandle.nullDevice
+        let output = Pipe()
+        process.standardOutput = output
         process.standardError = FileHandle.nullDevice
+        let started = MonotonicClock.now()
         try Self.withDefaultSignals { try process.run() }
-        let broker = BrokerProcess(name: name, process: process, port: port, folder: folder)
-        for _ in 0..<250 {
-            if FreePort.isTaken(port) { return broker }
-            guard process.isRunning else { break }
-            try await Task.sleep(for: .milliseconds(20))
+        // Until its ports answer, looked at every half millisecond.
+        while !(FreePort.isTaken(ports.mqtt) && (!recipe.speaksNATS || FreePort.isTaken(ports.nats))) {
+            guard process.isRunning, MonotonicClock.now() < started + 10_000_000_000 else {
+                Self.end(process, folder)
+                throw BenchFailure("\(recipe.name) did not start on port \(ports.mqtt)")
+            }
+            usleep(500)
         }
-        broker.stop()
-        throw BenchFailure("\(name) did not start on port \(port)")
+        if recipe.announcesReady { Self.awaitReadyLine(output) }
+        let seconds = Double(MonotonicClock.now() - started) / 1e9
+        var address = BrokerAddress(
+            name: recipe.name, host: "127.0.0.1", port: ports.mqtt, process: process.processIdentifier)
+        address.version = recipe.version
+        address.natsPort = recipe.speaksNATS ? ports.nats : nil
+        return BrokerProcess(address, startSeconds: seconds, process: process, output: output, folder: folder)
+    }
+
+    /// Its port answers already, so the line is there or about to come; an end of the output ends the wait too.
+    private static func awaitReadyLine(_ output: Pipe) {
+        var text = ""
+        while !text.contains("ready ") {
+            let data = output.fileHandleForReading.availableData
+            guard !data.isEmpty else { return }
+            text += String(decoding: data, as: UTF8.self)
+        }
     }
 
     /// The threads that run Swift tasks block most signals, and a child inherits that: it would ignore SIGTERM.
@@ -74,9 +77,16 @@ package final class BrokerProcess {
     }
 
     package func stop() {
-        if self.process.isRunning { self.process.terminate() }
-        self.process.waitUntilExit()
+        Self.end(self.process, self.folder)
+    }
+
+    private static func end(_ process: Process, _ folder: URL) {
+        if process.isRunning { process.terminate() }
+        let deadline = MonotonicClock.now() + 8_000_000_000
+        while process.isRunning, MonotonicClock.now() < deadline { usleep(2000) }
+        if process.isRunning { kill(process.processIdentifier, SIGKILL) }
+        process.waitUntilExit()
         // A leftover in the temporary folder harms nobody.
-        try? FileManager.default.removeItem(at: self.folder)
+        try? FileManager.default.removeItem(at: folder)
     }
 }

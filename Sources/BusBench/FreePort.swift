@@ -2,23 +2,26 @@ import Glibc
 
 /// Loopback ports for servers that a measurement starts.
 enum FreePort {
-    /// A port that nobody listened on a moment ago.
+    /// A port that nobody used a moment ago, from below those that the kernel gives to outgoing connections: one of
+    /// these could be taken before the server has it, even by the very attempt to reach it.
     static func next() throws -> Int {
+        for _ in 0..<100 {
+            let port = Int.random(in: 10_240..<32_000)
+            if try self.canBind(port) { return port }
+        }
+        throw BenchFailure("no free port on loopback")
+    }
+
+    private static func canBind(_ port: Int) throws -> Bool {
         let socket = Glibc.socket(AF_INET, Int32(SOCK_STREAM.rawValue), 0)
         guard socket >= 0 else { throw BenchFailure("no socket can be opened: errno \(errno)") }
         defer { close(socket) }
-        var address = Self.loopback(port: 0)
-        let size = socklen_t(MemoryLayout<sockaddr_in>.size)
-        let isBound = unsafe withUnsafePointer(to: &address) { pointer in
-            unsafe pointer.withMemoryRebound(to: sockaddr.self, capacity: 1) { unsafe bind(socket, $0, size) }
+        var address = Self.loopback(port: UInt16(port))
+        return unsafe withUnsafePointer(to: &address) { pointer in
+            unsafe pointer.withMemoryRebound(to: sockaddr.self, capacity: 1) {
+                unsafe bind(socket, $0, socklen_t(MemoryLayout<sockaddr_in>.size)) == 0
+            }
         }
-        guard isBound == 0 else { throw BenchFailure("no free port on loopback: errno \(errno)") }
-        var length = size
-        let isNamed = unsafe withUnsafeMutablePointer(to: &address) { pointer in
-            unsafe pointer.withMemoryRebound(to: sockaddr.self, capacity: 1) { unsafe getsockname(socket, $0, &length) }
-        }
-        guard isNamed == 0 else { throw BenchFailure("the free port has no name: errno \(errno)") }
-        return Int(UInt16(bigEndian: address.sin_port))
     }
 
     static func isTaken(_ port: Int) -> Bool {

@@ -1,27 +1,36 @@
 import BusContract
-import DequeModule
 
 /// How a call ends without an answer: by its deadline, its caller, or the loss of its instance.
 extension CallTable {
     /// Lets everything happen that is due at `now`.
     package mutating func advance(to now: UInt64, effects: inout [Effect]) {
-        for entry in self.takeDue(at: now) where self.calls[entry.call].generation == entry.generation {
-            let call = entry.call
-            switch self.calls[call].state {
-            case .done:
-                if self.calls[call].forgottenAt <= now { self.forget(call) }
-            case .queued where self.calls[call].request.deadline <= now,
-                .running where self.calls[call].request.deadline <= now:
-                let unblocks = self.mayBlockOthers(call)
-                self.expire(call, now: now, effects: &effects)
-                if unblocks {
-                    self.dispatchQueue(of: self.calls[call].function, now: now, effects: &effects)
-                }
-            case .queued where self.calls[call].waitsUntil <= now && !self.hasInstance(call):
-                self.finish(
-                    call, .failed(.noInstance(self.calls[call].request.function)), now: now, effects: &effects)
-            case .queued, .running: break
+        for entry in self.takeDue(at: now) {
+            guard entry.call >= 0 else {
+                let place = -1 - entry.call
+                if self.callers[place].generation == entry.generation { self.forgetDue(ofCaller: place, now: now) }
+                continue
             }
+            guard self.calls[entry.call].generation == entry.generation else { continue }
+            self.becomeDue(entry.call, now: now, effects: &effects)
+        }
+    }
+
+    private mutating func becomeDue(_ call: Int, now: UInt64, effects: inout [Effect]) {
+        switch self.calls[call].state {
+        case .done: break
+        case .queued where self.calls[call].request.deadline <= now:
+            let function = self.calls[call].function
+            let unblocks = self.mayBlockOthers(call)
+            self.expire(call, now: now, effects: &effects)
+            if unblocks { self.dispatchQueue(of: function, now: now, effects: &effects) }
+        case .running where self.calls[call].request.deadline <= now:
+            self.expire(call, now: now, effects: &effects)
+        case .running where self.calls[call].attemptEndsAt <= now:
+            self.expire(call, now: now, effects: &effects)
+        case .queued where self.calls[call].waitsUntil <= now && !self.hasInstance(call):
+            let name = self.calls[call].request.function
+            self.finish(call, .failed(.noInstance(name)), now: now, effects: &effects)
+        case .queued, .running: break
         }
     }
 
@@ -29,7 +38,12 @@ extension CallTable {
     private mutating func takeDue(at now: UInt64) -> [DeadlineWheel.Entry] {
         var due: [DeadlineWheel.Entry] = []
         let calls = self.calls
-        self.wheel.advance(to: now, into: &due) { calls[$0.call].generation == $0.generation }
+        let callers = self.callers
+        self.wheel.advance(to: now, into: &due) { entry in
+            entry.call >= 0
+                ? calls[entry.call].generation == entry.generation && calls[entry.call].state != .done
+                : callers[-1 - entry.call].generation == entry.generation
+        }
         return due
     }
 
@@ -45,77 +59,153 @@ extension CallTable {
 
     mutating func expire(_ call: Int, now: UInt64, effects: inout [Effect]) {
         let name = self.calls[call].request.function
-        let instance = self.calls[call].state == .running ? self.calls[call].instance : nil
-        if let instance { effects.append(.cancel(name, self.calls[call].request.address, at: instance)) }
-        self.functions[self.calls[call].function].statistics.expired += 1
-        effects.append(.event(.expired, name, detail: instance == nil ? "while it waited" : "while it ran"))
-        self.finish(
-            call, .failed(.deadline(name, executed: self.executed(call))), now: now, effects: &effects)
-        if let instance { self.dispatchWaiting(servedBy: instance, now: now, effects: &effects) }
+        let function = self.calls[call].function
+        let isRunning = self.calls[call].state == .running
+        let server = self.calls[call].server
+        let wasKeyed = self.calls[call].request.key != nil
+        var failure = Failure.deadline(
+            name, executed: self.executed(call),
+            milliseconds: (self.calls[call].request.deadline - self.calls[call].queuedAt) / 1_000_000)
+        if isRunning {
+            self.sendCancel(of: call, effects: &effects)
+            if self.calls[call].request.deadline > now,
+                let milliseconds = self.functions[function].descriptor?.timeoutMilliseconds
+            {
+                failure = .executionTimeout(name, milliseconds: milliseconds)
+                failure.origin = .broker
+            }
+        }
+        self.functions[function].statistics.expired += 1
+        effects.append(.event(.expired, name, detail: isRunning ? "while it ran" : "while it waited"))
+        self.finish(call, .failed(failure), now: now, effects: &effects)
+        guard isRunning, let server else { return }
+        self.dispatchAfter(function, at: server, wasKeyed: wasKeyed, now: now, effects: &effects)
     }
+
+    private func sendCancel(of call: Int, effects: inout [Effect]) {
+        guard self.calls[call].state == .running, let server = self.calls[call].server else { return }
+        effects.append(
+            .cancel(
+                Cancellation(
+                    function: self.calls[call].request.function, address: self.calls[call].request.address,
+                    instance: server, alias: self.calls[call].alias)))
+    }
+
+    // MARK: The caller
 
     /// The caller takes its call back. With `waits` only the instance is told, and its own answer ends the call.
     package mutating func cancel(
         by caller: ClientHandle, _ address: CallAddress, waits: Bool, now: UInt64, effects: inout [Effect]
     ) {
-        guard address.identifiesCall, let call = self.callOfAddress[address],
-            self.calls[call].request.caller == caller, self.calls[call].state != .done
-        else { return }
+        guard let call = self.findOpen(address, of: caller) else { return }
         self.cancel(call, waits: waits, now: now, effects: &effects)
+    }
+
+    /// The caller's open call with this address; one without a name only where no other could be meant.
+    private func findOpen(_ address: CallAddress, of caller: ClientHandle) -> Int? {
+        if address.identifiesCall {
+            let key = CallKey(caller: caller, name: address.name, isTopicForm: address.isTopicForm)
+            guard let call = self.callOfKey[key], self.calls[call].state != .done,
+                self.calls[call].request.address == address
+            else { return nil }
+            return call
+        }
+        let place = self.placeOfCaller[caller]
+        guard place >= 0 else { return nil }
+        var found: Int?
+        var call = self.callers[place].firstOpen
+        while call >= 0 {
+            if self.calls[call].request.address == address {
+                guard found == nil else { return nil }
+                found = call
+            }
+            call = self.calls[call].nextOfCaller
+        }
+        return found
     }
 
     private mutating func cancel(_ call: Int, waits: Bool, now: UInt64, effects: inout [Effect]) {
         let name = self.calls[call].request.function
-        let instance = self.calls[call].state == .running ? self.calls[call].instance : nil
-        if let instance { effects.append(.cancel(name, self.calls[call].request.address, at: instance)) }
-        if instance != nil, waits { return }
         let function = self.calls[call].function
+        let server = self.calls[call].state == .running ? self.calls[call].server : nil
+        let wasKeyed = self.calls[call].request.key != nil
+        self.sendCancel(of: call, effects: &effects)
+        if server != nil, waits { return }
         let unblocks = self.mayBlockOthers(call)
         self.functions[function].statistics.cancelled += 1
         self.finish(
             call, .failed(.cancelled(name, executed: self.executed(call))), now: now, effects: &effects)
-        if let instance { self.dispatchWaiting(servedBy: instance, now: now, effects: &effects) }
+        if let server { self.dispatchAfter(function, at: server, wasKeyed: wasKeyed, now: now, effects: &effects) }
         if unblocks { self.dispatchQueue(of: function, now: now, effects: &effects) }
     }
 
-    /// A client's network connection is gone. As an instance it loses its calls; as a caller without a session nobody is
-    /// left to answer.
+    // MARK: The connection
+
+    /// A client's network connection is gone. As a caller without a session nobody is left to answer; as an instance it
+    /// loses its calls. First it gives up its seats, so that nothing more goes to it meanwhile.
     package mutating func clientLeft(
         _ client: ClientHandle, hasSession: Bool, now: UInt64, effects: inout [Effect]
     ) {
-        self.loseInstance(client, now: now, effects: &effects)
-        guard !hasSession else { return }
-        while let call = self.callers[client]?.firstOpen, call >= 0 {
-            self.cancel(call, waits: false, now: now, effects: &effects)
+        let served = self.giveUpSeats(client, effects: &effects)
+        if !hasSession {
+            var caller = self.placeOfCaller[client]
+            while caller >= 0, self.callers[caller].firstOpen >= 0 {
+                self.cancel(self.callers[caller].firstOpen, waits: false, now: now, effects: &effects)
+                caller = self.placeOfCaller[client]
+            }
+            while caller >= 0, let oldest = self.oldestRemembered(of: caller) {
+                self.forget(oldest)
+                caller = self.placeOfCaller[client]
+            }
         }
-        while let oldest = self.oldestRemembered(of: client) { self.forget(oldest) }
+        self.loseCalls(client, served, now: now, effects: &effects)
+        self.ended.removeAll(of: client)
     }
 
-    private mutating func loseInstance(_ client: ClientHandle, now: UInt64, effects: inout [Effect]) {
-        guard let instance = self.instances[client] else { return }
-        let served = instance.functions.sorted()
+    /// Returns the functions that the client has served.
+    private mutating func giveUpSeats(_ client: ClientHandle, effects: inout [Effect]) -> [Int] {
+        self.presences[client] = nil
+        let place = self.placeOfInstance[client]
+        guard place >= 0 else { return [] }
+        let served = self.instances[place].functions.sorted()
         for function in served {
-            self.functions[function].instances.removeAll { $0 == client }
+            self.removeSeat(of: place, at: function)
             effects.append(.event(.unregistered, self.functions[function].name, detail: "its instance left"))
         }
-        self.instancesOfMany.remove(client)
-        var call = instance.firstRunning
-        while call >= 0 {
-            let next = self.calls[call].nextOfInstance
-            self.loseCall(call, now: now, effects: &effects)
-            call = next
+        self.instances[place].named = [:]
+        self.instances[place].wildcards = []
+        self.instancesOfMany.remove(place)
+        self.dropInstanceIfIdle(place)
+        return served
+    }
+
+    private mutating func loseCalls(
+        _ client: ClientHandle, _ served: [Int], now: UInt64, effects: inout [Effect]
+    ) {
+        let place = self.placeOfInstance[client]
+        guard place >= 0 else {
+            for function in served { self.recheckWaiting(function, now: now, effects: &effects) }
+            return
         }
-        self.instances[client] = nil
-        for function in served { self.failWaitingWithoutInstance(function, now: now, effects: &effects) }
+        var concerned = Set(served)
+        while self.placeOfInstance[client] >= 0, self.instances[place].firstRunning >= 0 {
+            let call = self.instances[place].firstRunning
+            concerned.insert(self.calls[call].function)
+            self.loseCall(call, now: now, effects: &effects)
+        }
+        // Only now: while calls of a key come back from here, none of it may go elsewhere before them.
+        for function in concerned.sorted() {
+            self.unhouseKeys(of: place, at: function)
+            self.recheckWaiting(function, now: now, effects: &effects)
+        }
     }
 
     /// The instance of a running call is gone: another one gets it if it may run twice, else the caller learns that it
     /// may have run.
     private mutating func loseCall(_ call: Int, now: UInt64, effects: inout [Effect]) {
         let function = self.calls[call].function
-        let request = self.calls[call].request
         let mayRunAgain =
-            request.isIdempotent == true && request.deadline > now
+            self.calls[call].request.isIdempotent == true && self.calls[call].request.deadline > now
             && self.calls[call].attempt < self.limits.attemptsMax && self.hasWillingInstance(call)
         if mayRunAgain {
             self.takeBack(call)
@@ -124,37 +214,92 @@ extension CallTable {
             self.enterQueue(call)
             return
         }
+        let name = self.calls[call].request.function
         self.functions[function].statistics.lost += 1
-        effects.append(.event(.lost, request.function, detail: "its instance left"))
-        self.finish(call, .failed(.instanceLost(request.function)), now: now, effects: &effects)
+        effects.append(.event(.lost, name, detail: "its instance left"))
+        self.finish(call, .failed(.instanceLost(name)), now: now, effects: &effects)
     }
 
     /// Takes a running call from its instance, for another one.
     mutating func takeBack(_ call: Int) {
         self.unlinkFromInstance(call)
-        self.functions[self.calls[call].function].runningCount -= 1
         self.calls[call].state = .queued
-        self.calls[call].instance = nil
     }
 
-    /// An instance left or drains: its waiting calls go to others. If it was the last, those that are not willing to wait
-    /// for another one end.
-    mutating func failWaitingWithoutInstance(_ function: Int, now: UInt64, effects: inout [Effect]) {
-        guard !self.hasInstance(ofFunction: function) else {
-            self.dispatchQueue(of: function, now: now, effects: &effects)
+    // MARK: Endings
+
+    /// Ends a call with a failure of the broker's own.
+    mutating func finish(_ call: Int, _ ending: Ending, now: UInt64, effects: inout [Effect]) {
+        var remembered: Ending? = ending
+        if case .failed(var failure) = ending {
+            // Nobody who is asked now saw it, but the instance that was lost may have.
+            if self.calls[call].mayHaveRun, failure.executed == .none {
+                failure.executed = .maybe
+                remembered = .failed(failure)
+            }
+            self.functions[self.calls[call].function].statistics.count(failure, now: now)
+            effects.append(.fail(failure, self.calls[call].request.address, isReplay: false))
+            self.calls[call].endingBytes = 256
+            // Another attempt comes with the same address and must not be answered from memory. After its deadline there
+            // is none.
+            let isIdempotent = self.calls[call].request.isIdempotent == true
+            if failure.status != .deadline, failure.isRetriable(isIdempotent: isIdempotent) { remembered = nil }
+        }
+        self.end(call, remembered, now: now)
+    }
+
+    /// Takes a call out of every list and remembers how it ended, if anybody may ask.
+    mutating func end(_ call: Int, _ ending: Ending?, now: UInt64) {
+        let topic = self.calls[call].alias ?? self.calls[call].request.address.replyTopic
+        let hasAlias = self.calls[call].alias != nil
+        switch self.calls[call].state {
+        case .running: self.unlinkFromInstance(call)
+        case .queued: self.leaveQueue(call)
+        case .done: preconditionFailure("a call ends once")
+        }
+        self.calls[call].state = .done
+        if !self.calls[call].refusedBy.isEmpty { self.calls[call].refusedBy = [] }
+        self.calls[call].request.message = nil
+        let caller = self.placeOfCaller[self.calls[call].request.caller]
+        self.unlinkFromCaller(call, caller)
+        let isKept =
+            ending != nil && self.calls[call].request.address.identifiesCall && self.calls[call].request.isRemembered
+        // The index finds calls by their callers, whom only the reply space names.
+        let isFound = isKept && !hasAlias && !self.calls[call].request.isAnsweredElsewhere
+        if !isFound, let server = self.calls[call].server {
+            let correlation = hasAlias ? Correlation() : self.calls[call].request.address.correlation
+            self.ended.append(
+                AnswerAddress(topic: topic, correlation: correlation), of: self.calls[call].request.function,
+                at: server, until: now + self.limits.replaySeconds * 1_000_000_000,
+                countMax: self.limits.endedCallsMax)
+        }
+        guard isKept, let ending else {
+            self.dropCallerIfIdle(caller)
+            self.forget(call)
             return
         }
-        for entry in self.functions[function].queue where self.isQueued(entry) {
-            let call = entry.call
-            if self.calls[call].waitsUntil > now {
-                self.arm(call, at: self.calls[call].waitsUntil)
-            } else {
-                self.finish(
-                    call, .failed(.noInstance(self.calls[call].request.function)), now: now, effects: &effects)
+        self.calls[call].ending = ending
+        self.remember(call, of: caller, now: now)
+    }
+
+    /// Keeps the ending for repeated requests, within the caller's share of memory.
+    private mutating func remember(_ call: Int, of caller: Int, now: UInt64) {
+        let reference = CallReference(call: call, generation: self.calls[call].generation)
+        let deadline = self.calls[call].request.deadline
+        self.calls[call].forgottenAt = max(deadline, now + self.limits.replaySeconds * 1_000_000_000)
+        let total = self.callers[caller].append(reference, bytes: self.rememberedBytes(call))
+        if total > self.limits.replayBytesPerClientMax {
+            while self.callers[caller].doneBytes > self.limits.replayBytesPerClientMax,
+                let oldest = self.oldestRemembered(of: caller)
+            {
+                self.forget(oldest)
             }
+            guard self.calls[call].generation == reference.generation else { return }
         }
-        if self.functions[function].queuedCount > 0, self.functions[function].descriptor?.activation == .onDemand {
-            effects.append(.wake(self.functions[function].name))
+        if self.callers[caller].armedAt > self.calls[call].forgottenAt {
+            self.arm(caller: caller, at: self.calls[call].forgottenAt)
         }
     }
+
+    func rememberedBytes(_ call: Int) -> Int { self.calls[call].endingBytes + MemoryLayout<Call>.stride }
 }

@@ -2,85 +2,149 @@ import DequeModule
 
 /// The lists that run through the rows of the table, and the timers.
 extension CallTable {
-    mutating func linkToInstance(_ call: Int, _ handle: ClientHandle) {
-        let last = self.instances[handle]?.append(call) ?? -1
+    mutating func linkToInstance(_ call: Int, _ place: Int) {
+        let last = self.instances[place].append(call)
+        if self.calls[call].request.isAnsweredElsewhere { self.instances[place].plainCount += 1 }
         self.calls[call].previousOfInstance = last
         self.calls[call].nextOfInstance = -1
         if last >= 0 { self.calls[last].nextOfInstance = call }
     }
 
+    /// Takes a call that runs from its instance and its function's counts. The row of an instance that has unsubscribed
+    /// from everything before goes with its last call.
     mutating func unlinkFromInstance(_ call: Int) {
-        guard let handle = self.calls[call].instance else { return }
+        let place = self.calls[call].instance
+        let function = self.calls[call].function
         let next = self.calls[call].nextOfInstance
         let previous = self.calls[call].previousOfInstance
         if next >= 0 { self.calls[next].previousOfInstance = previous }
         if previous >= 0 { self.calls[previous].nextOfInstance = next }
         self.calls[call].nextOfInstance = -1
         self.calls[call].previousOfInstance = -1
-        let isIdle = self.instances[handle]?.remove(previous: previous, next: next) ?? false
-        // It has unsubscribed from everything before, and this was its last call.
-        if isIdle { self.instances[handle] = nil }
+        self.calls[call].instance = -1
+        self.functions[function].runningCount -= 1
+        if let seat = self.seat(of: place, at: function) { self.functions[function].seats[seat].running -= 1 }
+        if let key = self.calls[call].request.key { self.functions[function].keys[key]?.runningCount -= 1 }
+        if self.calls[call].request.isAnsweredElsewhere { self.instances[place].plainCount -= 1 }
+        if let alias = self.calls[call].alias {
+            self.callOfAlias[alias] = nil
+            self.calls[call].alias = nil
+        }
+        self.instances[place].remove(previous: previous, next: next)
+        self.dropInstanceIfIdle(place)
     }
 
     mutating func linkToCaller(_ call: Int) {
-        let first = self.callers[self.calls[call].request.caller, default: Caller()].prepend(call)
+        let place = self.makeCaller(self.calls[call].request.caller)
+        let first = self.callers[place].prepend(call)
         self.calls[call].nextOfCaller = first
+        self.calls[call].previousOfCaller = -1
         if first >= 0 { self.calls[first].previousOfCaller = call }
+        self.openCount += 1
     }
 
     /// The caller stays known until `dropCallerIfIdle`.
-    mutating func unlinkFromCaller(_ call: Int) {
+    mutating func unlinkFromCaller(_ call: Int, _ place: Int) {
         let next = self.calls[call].nextOfCaller
         let previous = self.calls[call].previousOfCaller
         if next >= 0 { self.calls[next].previousOfCaller = previous }
         if previous >= 0 { self.calls[previous].nextOfCaller = next }
         self.calls[call].nextOfCaller = -1
         self.calls[call].previousOfCaller = -1
-        self.callers[self.calls[call].request.caller]?.remove(previous: previous, next: next)
+        self.callers[place].remove(previous: previous, next: next)
+        self.openCount -= 1
     }
 
-    mutating func dropCallerIfIdle(_ handle: ClientHandle) {
-        if self.callers[handle]?.isIdle == true { self.callers[handle] = nil }
+    // MARK: Callers
+
+    private mutating func makeCaller(_ handle: ClientHandle) -> Int {
+        let known = self.placeOfCaller[handle]
+        if known >= 0 { return known }
+        let place: Int
+        if let reused = self.freeCallers.popLast() {
+            place = reused
+            self.callers[place] = Caller(generation: self.callers[place].generation &+ 1, handle: handle)
+        } else {
+            place = self.callers.count
+            self.callers.append(Caller(handle: handle))
+        }
+        self.placeOfCaller[handle] = place
+        return place
+    }
+
+    mutating func dropCallerIfIdle(_ place: Int) {
+        guard self.callers[place].isIdle, self.placeOfCaller[self.callers[place].handle] == place else { return }
+        self.placeOfCaller[self.callers[place].handle] = -1
+        self.callers[place].generation &+= 1
+        self.callers[place].done = []
+        self.freeCallers.append(place)
     }
 
     /// The call of a client whose ending has been remembered longest.
-    mutating func oldestRemembered(of handle: ClientHandle) -> Int? {
-        while let oldest = self.callers[handle]?.done.first {
+    mutating func oldestRemembered(of place: Int) -> Int? {
+        while let oldest = self.callers[place].done.first {
             if self.calls[oldest.call].generation == oldest.generation { return oldest.call }
-            self.callers[handle]?.done.removeFirst()
+            self.callers[place].done.removeFirst()
         }
         return nil
     }
 
     /// Drops entries of forgotten calls when they are the greater part, so that forgetting needs no search.
-    private mutating func tidyRemembered(of handle: ClientHandle) {
-        // Read through the table: a copy of the caller would make the change of its list copy the list.
-        if self.callers[handle]?.isIdle == true {
-            self.callers[handle] = nil
-        } else if self.callers[handle]?.hasMoreForgottenThanRemembered == true {
+    private mutating func tidyRemembered(of place: Int) {
+        if self.callers[place].isIdle {
+            self.dropCallerIfIdle(place)
+        } else if self.callers[place].hasMoreForgottenThanRemembered {
             let calls = self.calls
-            self.callers[handle]?.done.removeAll { calls[$0.call].generation != $0.generation }
+            self.callers[place].done.removeAll { calls[$0.call].generation != $0.generation }
         }
     }
+
+    /// Frees the row of a finished call.
+    mutating func forget(_ call: Int) {
+        let caller = self.placeOfCaller[self.calls[call].request.caller]
+        if self.calls[call].request.address.identifiesCall { self.callOfKey[self.key(of: call)] = nil }
+        self.calls[call].generation &+= 1
+        self.freeCalls.append(call)
+        guard self.calls[call].ending != nil else { return }
+        self.calls[call].ending = nil
+        self.callers[caller].doneCount -= 1
+        self.callers[caller].doneBytes -= self.rememberedBytes(call)
+        self.tidyRemembered(of: caller)
+    }
+
+    func key(of call: Int) -> CallKey {
+        CallKey(
+            caller: self.calls[call].request.caller, name: self.calls[call].request.address.name,
+            isTopicForm: self.calls[call].request.address.isTopicForm)
+    }
+
+    // MARK: Timers
 
     mutating func arm(_ call: Int, at due: UInt64) {
         self.wheel.add(DeadlineWheel.Entry(due: due, call: call, generation: self.calls[call].generation))
     }
 
-    /// Frees the row of a finished call.
-    mutating func forget(_ call: Int) {
-        let handle = self.calls[call].request.caller
-        if self.calls[call].request.address.identifiesCall {
-            self.callOfAddress[self.calls[call].request.address] = nil
+    /// Entries of callers stand below zero in the wheel.
+    mutating func arm(caller place: Int, at due: UInt64) {
+        self.callers[place].armedAt = due
+        self.wheel.add(DeadlineWheel.Entry(due: due, call: -1 - place, generation: self.callers[place].generation))
+    }
+
+    /// Forgets what a caller is not owed any more. One timer serves all its ended calls, at most once a second: a timer
+    /// for each would lie in the wheel long after a full share had pushed the call out.
+    mutating func forgetDue(ofCaller place: Int, now: UInt64) {
+        // An earlier timer may have done it, and set another one.
+        guard self.callers[place].armedAt <= now else { return }
+        self.callers[place].armedAt = .max
+        let generation = self.callers[place].generation
+        var next = UInt64.max
+        for reference in Array(self.callers[place].done)
+        where self.calls[reference.call].generation == reference.generation {
+            let due = self.calls[reference.call].forgottenAt
+            if due <= now { self.forget(reference.call) } else { next = min(next, due) }
         }
-        self.calls[call].generation &+= 1
-        self.freeCalls.append(call)
-        guard self.calls[call].ending != nil else { return }
-        self.calls[call].ending = nil
-        let bytes = self.rememberedBytes(call)
-        self.callers[handle]?.doneCount -= 1
-        self.callers[handle]?.doneBytes -= bytes
-        self.tidyRemembered(of: handle)
+        guard next < .max, self.callers[place].generation == generation else { return }
+        self.arm(caller: place, at: max(next, now + 1_000_000_000))
     }
 }
 
@@ -94,12 +158,11 @@ extension CallTable.Instance {
         return last
     }
 
-    /// Closes the gap that a call leaves; returns whether nothing holds the instance any more.
-    mutating func remove(previous: Int, next: Int) -> Bool {
+    /// Closes the gap that a call leaves.
+    mutating func remove(previous: Int, next: Int) {
         if next < 0 { self.lastRunning = previous }
         if previous < 0 { self.firstRunning = next }
         self.runningCount -= 1
-        return self.isIdle
     }
 }
 

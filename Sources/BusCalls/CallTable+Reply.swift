@@ -2,92 +2,145 @@ package import BusContract
 
 /// How a call is answered.
 extension CallTable {
-    /// What an instance says about a call, as far as the table must know it.
-    package struct Outcome: Sendable {
-        package var status: CallStatus
-        package var executed: Executed
-        /// An interim reply: more will follow.
-        package var isInterim: Bool
-        /// Bytes of the answer, for the memory of answers.
-        package var byteCount: Int
-
-        package init(status: CallStatus = .ok, executed: Executed = .yes, isInterim: Bool = false, byteCount: Int) {
-            self.status = status
-            self.executed = executed
-            self.isInterim = isInterim
-            self.byteCount = byteCount
-        }
-
-        /// The instance gave the call back unread: another one may take it.
-        var isRefusal: Bool {
-            self.executed == .none && (self.status == .overloaded || self.status == .unavailable)
-        }
-    }
-
-    package enum Disposition: Equatable, Sendable {
-        /// Deliver it: the call has ended.
-        case deliver(caller: ClientHandle)
-        /// Deliver it: more will follow.
-        case deliverInterim(caller: ClientHandle)
-        /// Drop it: the call goes on elsewhere.
-        case swallowed
-        /// Drop it: the call has ended before.
-        case late
-        /// No call that this client was given has this address.
-        case noCall
-    }
-
     /// A client has published to a reply topic.
     package mutating func reply(
-        from client: ClientHandle, to address: CallAddress, _ outcome: Outcome, message: Message, now: UInt64,
-        effects: inout [Effect]
+        from client: ClientHandle, to address: AnswerAddress, _ outcome: Outcome, message: @autoclosure () -> Message,
+        now: UInt64, effects: inout [Effect]
     ) -> Disposition {
-        guard let call = self.findCall(address, at: client) else { return .noCall }
-        guard self.calls[call].state == .running, self.calls[call].instance == client else {
-            // Only the instance that had it can be late; another client has no business here.
-            guard self.calls[call].instance == client else { return .noCall }
-            let function = self.calls[call].function
-            self.functions[function].statistics.late += 1
-            effects.append(.event(.late, self.functions[function].name, detail: "an answer after the call had ended"))
+        guard let call = self.findCall(address, at: client) else {
+            guard let name = self.ended.find(address, at: client, now: now) else { return .noCall }
+            if let function = self.functionOfName[name] { return self.late(function, effects: &effects) }
             return .late
         }
-        let caller = self.calls[call].request.caller
-        if outcome.isInterim {
-            return self.calls[call].request.acceptsProgress ? .deliverInterim(caller: caller) : .swallowed
+        guard self.calls[call].state == .running, self.calls[call].server == client else {
+            // Only the instance that had it can be late; another client has no business here.
+            guard self.calls[call].server == client else { return .noCall }
+            return self.late(self.calls[call].function, effects: &effects)
         }
-        if outcome.isRefusal { return self.passOn(call, from: client, now: now, effects: &effects) }
+        if outcome.isInterim {
+            return self.calls[call].request.acceptsProgress
+                ? .deliverInterim(self.answered(call, now: now)) : .swallowed
+        }
+        if outcome.isRefusal { return self.passOn(call, from: client, outcome, now: now, effects: &effects) }
+        let function = self.calls[call].function
+        self.count(outcome, of: call, now: now, effects: &effects)
+        let answered = self.answered(call, now: now)
+        let wasKeyed = self.calls[call].request.key != nil
+        self.calls[call].endingBytes = outcome.byteCount
+        let isKept = self.calls[call].request.isRemembered && self.calls[call].request.address.identifiesCall
+        self.end(call, isKept ? .answered(message()) : nil, now: now)
+        self.dispatchAfter(function, at: client, wasKeyed: wasKeyed, now: now, effects: &effects)
+        return .deliver(answered)
+    }
+
+    private mutating func late(_ function: Int, effects: inout [Effect]) -> Disposition {
+        self.functions[function].statistics.late += 1
+        effects.append(.event(.late, self.functions[function].name, detail: "an answer after the call had ended"))
+        return .late
+    }
+
+    private mutating func count(_ outcome: Outcome, of call: Int, now: UInt64, effects: inout [Effect]) {
         let function = self.calls[call].function
         self.functions[function].statistics.serviceTime.record(nanoseconds: now - self.calls[call].dispatchedAt)
         self.functions[function].statistics.totalTime.record(nanoseconds: now - self.calls[call].queuedAt)
+        self.functions[function].statistics.count(outcome.status)
         if outcome.status.isSuccess {
             self.functions[function].statistics.succeeded += 1
         } else {
             self.functions[function].statistics.failed += 1
-            effects.append(
-                .event(.failed, self.functions[function].name, detail: "status \(outcome.status)"))
+            effects.append(.event(.failed, self.functions[function].name, detail: "status \(outcome.status)"))
         }
-        self.calls[call].endingBytes = outcome.byteCount
-        self.end(call, .answered(message), now: now)
-        self.dispatchWaiting(servedBy: client, now: now, effects: &effects)
-        return .deliver(caller: caller)
     }
 
-    private func findCall(_ address: CallAddress, at client: ClientHandle) -> Int? {
-        if address.identifiesCall { return self.callOfAddress[address] }
-        // Answers without correlation are given in the order of the requests.
-        var call = self.instances[client]?.firstRunning ?? -1
+    private func answered(_ call: Int, now: UInt64) -> Answered {
+        var answered = Answered(
+            caller: self.calls[call].request.caller, function: self.calls[call].request.function,
+            address: self.calls[call].request.address)
+        if self.calls[call].request.isTraced {
+            let dispatchedAt = self.calls[call].dispatchedAt
+            answered.trace = Answered.Trace(
+                queueNanoseconds: dispatchedAt - self.calls[call].queuedAt,
+                serviceNanoseconds: now - dispatchedAt)
+        }
+        return answered
+    }
+
+    /// What the handler of a function said of a failure, for those who ask what was wrong last.
+    package mutating func noteFailure(
+        of name: FunctionName, _ status: CallStatus, _ code: CallCode, _ message: String, now: UInt64
+    ) {
+        guard let function = self.functionOfName[name] else { return }
+        self.functions[function].statistics.noteFailure(status, code, message, now: now)
+    }
+
+    // MARK: Finding
+
+    /// The call that an answer is for. The response topic wins over the correlation data: a topic of one call needs none,
+    /// and an instance that does not echo it is understood where only one call can be meant.
+    private func findCall(_ address: AnswerAddress, at client: ClientHandle) -> Int? {
+        if let caller = address.caller {
+            if !address.correlation.isEmpty,
+                let call = self.callOfKey[CallKey(caller: caller, name: address.correlation, isTopicForm: false)],
+                self.calls[call].request.address.replyTopic == address.topic
+            {
+                return call
+            }
+            if !address.callName.isEmpty,
+                let call = self.callOfKey[CallKey(caller: caller, name: address.callName, isTopicForm: true)]
+            {
+                return call
+            }
+        }
+        if !self.callOfAlias.isEmpty, let reference = self.callOfAlias[address.topic] { return reference.call }
+        return self.findRunning(address, at: client)
+    }
+
+    /// Looks among the calls that the client runs. Those without correlation data are answered in the order of the
+    /// requests.
+    private func findRunning(_ address: AnswerAddress, at client: ClientHandle) -> Int? {
+        let place = self.placeOfInstance[client]
+        guard place >= 0 else { return nil }
+        var only: Int?
+        var isOnly = true
+        var call = self.instances[place].firstRunning
         while call >= 0 {
-            if self.calls[call].request.address == address { return call }
+            if self.calls[call].request.address.replyTopic == address.topic, self.calls[call].alias == nil {
+                let correlation = self.calls[call].request.address.correlation
+                if correlation.isEmpty || correlation == address.correlation { return call }
+                isOnly = only == nil
+                only = call
+            }
             call = self.calls[call].nextOfInstance
         }
-        return nil
+        return isOnly && address.correlation.isEmpty ? only : nil
     }
+
+    /// Notes under which reply topic an instance knows a call.
+    package mutating func setAlias(_ topic: String, of reference: CallReference) {
+        guard self.calls[reference.call].generation == reference.generation,
+            self.calls[reference.call].state == .running
+        else { return }
+        self.calls[reference.call].alias = topic
+        self.callOfAlias[topic] = reference
+    }
+
+    /// Keeps a request in the shape in which its instance got it.
+    package mutating func setMessage(_ message: Message, of reference: CallReference) {
+        guard self.calls[reference.call].generation == reference.generation,
+            self.calls[reference.call].state == .running
+        else { return }
+        self.calls[reference.call].request.message = message
+    }
+
+    // MARK: Refusals
 
     /// An instance would not take the call: the next one is tried, and the caller hears of it only when nobody will.
     private mutating func passOn(
-        _ call: Int, from client: ClientHandle, now: UInt64, effects: inout [Effect]
+        _ call: Int, from client: ClientHandle, _ outcome: Outcome, now: UInt64, effects: inout [Effect]
     ) -> Disposition {
-        let caller = self.calls[call].request.caller
+        let function = self.calls[call].function
+        let wasKeyed = self.calls[call].request.key != nil
+        let answered = self.answered(call, now: now)
         self.calls[call].refusedBy.append(client)
         self.takeBack(call)
         var disposition = Disposition.swallowed
@@ -99,82 +152,14 @@ extension CallTable {
                 let name = self.calls[call].request.function
                 self.finish(call, .failed(.instanceLost(name)), now: now, effects: &effects)
             } else {
-                self.functions[self.calls[call].function].statistics.refused += 1
+                self.functions[function].statistics.refused += 1
+                self.functions[function].statistics.count(outcome.status)
                 self.end(call, nil, now: now)
-                disposition = .deliver(caller: caller)
+                disposition = .deliver(answered)
             }
         }
         // The refusal is for this call: the instance has room for another one.
-        self.dispatchWaiting(servedBy: client, now: now, effects: &effects)
+        self.dispatchAfter(function, at: client, wasKeyed: wasKeyed, now: now, effects: &effects)
         return disposition
     }
-
-    // MARK: Endings
-
-    /// Ends a call with a failure of the broker's own.
-    mutating func finish(_ call: Int, _ ending: Ending, now: UInt64, effects: inout [Effect]) {
-        var remembered: Ending? = ending
-        if case .failed(var failure) = ending {
-            // Nobody who is asked now saw it, but the instance that was lost may have.
-            if self.calls[call].mayHaveRun, failure.executed == .none {
-                failure.executed = .maybe
-                remembered = .failed(failure)
-            }
-            effects.append(.fail(failure, self.calls[call].request.address, isReplay: false))
-            self.calls[call].endingBytes = 256
-            // Another attempt comes with the same address and must not be answered from memory. After its deadline there
-            // is none.
-            let isIdempotent = self.calls[call].request.isIdempotent == true
-            if failure.status != .deadline, failure.isRetriable(isIdempotent: isIdempotent) { remembered = nil }
-        }
-        self.end(call, remembered, now: now)
-    }
-
-    /// Takes a call out of every list and remembers how it ended, if anybody may ask.
-    mutating func end(_ call: Int, _ ending: Ending?, now: UInt64) {
-        switch self.calls[call].state {
-        case .running:
-            self.unlinkFromInstance(call)
-            self.functions[self.calls[call].function].runningCount -= 1
-        case .queued:
-            self.leaveQueue(call)
-        case .done:
-            preconditionFailure("a call ends once")
-        }
-        self.calls[call].state = .done
-        self.calls[call].refusedBy = []
-        self.calls[call].request.message = nil
-        self.unlinkFromCaller(call)
-        guard let ending, self.calls[call].request.address.identifiesCall, self.calls[call].request.isRemembered else {
-            self.dropCallerIfIdle(self.calls[call].request.caller)
-            self.forget(call)
-            return
-        }
-        self.calls[call].ending = ending
-        self.remember(call, now: now)
-    }
-
-    /// Keeps the ending for repeated requests, within the caller's share of memory.
-    private mutating func remember(_ call: Int, now: UInt64) {
-        let handle = self.calls[call].request.caller
-        let reference = CallReference(call: call, generation: self.calls[call].generation)
-        let bytes = self.rememberedBytes(call)
-        let total = self.callers[handle, default: Caller()].append(reference, bytes: bytes)
-        if total > self.limits.replayBytesPerClientMax {
-            while let share = self.callers[handle]?.doneBytes, share > self.limits.replayBytesPerClientMax,
-                let oldest = self.oldestRemembered(of: handle)
-            {
-                self.forget(oldest)
-            }
-            guard self.calls[call].generation == reference.generation else { return }
-        }
-        let deadline = self.calls[call].request.deadline
-        self.calls[call].forgottenAt = max(deadline, now + self.limits.replaySeconds * 1_000_000_000)
-        // The deadline's own timer is still in the wheel, and comes in time if the answer is kept no longer.
-        if self.calls[call].forgottenAt > deadline || deadline <= now {
-            self.arm(call, at: self.calls[call].forgottenAt)
-        }
-    }
-
-    func rememberedBytes(_ call: Int) -> Int { self.calls[call].endingBytes + MemoryLayout<Call>.stride }
 }

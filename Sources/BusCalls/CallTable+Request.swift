@@ -5,49 +5,80 @@ extension CallTable {
     /// Takes a request in: it is dispatched, queued, joined to the same call that runs already, answered from memory, or
     /// refused. Returns what the acknowledgement of the request says, a reason code of MQTT 5.
     package mutating func request(_ request: Request, now: UInt64, effects: inout [Effect]) -> UInt8 {
-        if request.address.identifiesCall, let known = self.callOfAddress[request.address] {
+        let identifiesCall = request.address.identifiesCall
+        let key = CallKey(
+            caller: request.caller, name: request.address.name, isTopicForm: request.address.isTopicForm)
+        if identifiesCall, let known = self.callOfKey[key] {
             return self.repeated(request, of: known, effects: &effects)
         }
         let function: Int
         switch self.findFunction(request.function, now: now) {
         case .success(let place): function = place
-        case .failure(let failure): return self.refuse(request, failure, effects: &effects)
+        case .failure(let failure):
+            effects.append(.fail(failure, request.address, isReplay: false))
+            return failure.publishReasonCode
         }
         self.functions[function].lastUsed = now
         if let failure = self.refusal(of: request, function: function) {
-            self.functions[function].statistics.refused += 1
-            effects.append(.event(.overload, request.function, detail: failure.message))
-            return self.refuse(request, failure, effects: &effects)
+            return self.refuse(request, failure, function: function, now: now, effects: &effects)
         }
         let call = self.admit(request, function: function, now: now)
+        if identifiesCall { self.callOfKey[key] = call }
         if !self.isBehindItsKey(call), self.dispatch(call, now: now, effects: &effects) { return 0x00 }
         return self.enqueue(call, now: now, effects: &effects)
     }
 
-    private func refuse(_ request: Request, _ failure: Failure, effects: inout [Effect]) -> UInt8 {
+    private mutating func refuse(
+        _ request: Request, _ failure: Failure, function: Int, now: UInt64, effects: inout [Effect]
+    ) -> UInt8 {
+        self.functions[function].statistics.count(failure, now: now)
+        if failure.status == .deadline {
+            self.functions[function].statistics.expired += 1
+            effects.append(.event(.expired, request.function, detail: "before it came"))
+        } else {
+            self.functions[function].statistics.refused += 1
+            if failure.status == .overloaded {
+                effects.append(.event(.overload, request.function, detail: failure.message))
+            }
+        }
         effects.append(.fail(failure, request.address, isReplay: false))
         return failure.publishReasonCode
     }
 
-    /// The same address again: the call that runs will answer, the one that ended answers once more.
+    /// The same name again: the call that runs will answer, the one that ended answers once more.
     private mutating func repeated(_ request: Request, of known: Int, effects: inout [Effect]) -> UInt8 {
-        let call = self.calls[known]
-        guard call.request.digest == request.digest, call.request.function == request.function,
-            call.request.caller == request.caller
-        else { return self.refuse(request, .duplicateMismatch(request.function), effects: &effects) }
-        guard call.state == .done else { return 0x00 }
-        self.functions[call.function].statistics.replayed += 1
-        switch call.ending {
-        case .answered(let message): effects.append(.replay(message))
+        guard self.calls[known].request.digest == request.digest,
+            self.calls[known].request.function == request.function
+        else {
+            let failure = Failure.duplicateMismatch(request.function)
+            effects.append(.fail(failure, request.address, isReplay: false))
+            return failure.publishReasonCode
+        }
+        guard self.calls[known].state == .done else { return 0x00 }
+        self.functions[self.calls[known].function].statistics.replayed += 1
+        switch self.calls[known].ending {
+        case .answered(let message):
+            let answered = Answered(caller: request.caller, function: request.function, address: request.address)
+            effects.append(.replay(message, answered))
         case .failed(let failure): effects.append(.fail(failure, request.address, isReplay: true))
         case nil: preconditionFailure("a call that is found after its end is remembered")
         }
         return 0x00
     }
 
+    /// What speaks against a call before anybody looks for an instance.
     private func refusal(of request: Request, function: Int) -> Failure? {
-        let open = self.callers[request.caller]?.openCount ?? 0
-        if open >= self.limits.callsPerCallerMax { return .tooManyCalls(limit: self.limits.callsPerCallerMax) }
+        if request.timeoutNanoseconds == 0 {
+            return .deadline(request.function, executed: .none, milliseconds: 0)
+        }
+        if let limit = self.functions[function].descriptor?.requestBytesMax, request.payloadBytes > limit {
+            return .requestTooLarge(request.function, bytes: request.payloadBytes, limit: limit)
+        }
+        let caller = self.placeOfCaller[request.caller]
+        // The platform's own calls are bounded where they are stored.
+        if caller >= 0, request.caller != .platform, self.callers[caller].openCount >= self.limits.callsPerCallerMax {
+            return .tooManyCalls(limit: self.limits.callsPerCallerMax)
+        }
         // Field by field: a copy of the row would retain all it holds.
         let calls = self.functions[function].runningCount + self.functions[function].queuedCount
         if calls >= self.limits.callsPerFunctionMax {
@@ -58,15 +89,14 @@ extension CallTable {
 
     /// Makes a row for the call and lists it with its caller.
     private mutating func admit(_ request: Request, function: Int, now: UInt64) -> Int {
-        var request = request
         let timeout = min(
             request.timeoutNanoseconds ?? self.timeout(ofFunction: function),
             self.limits.timeoutSecondsMax * 1_000_000_000)
-        request.deadline = now + timeout
-        if request.isIdempotent == nil {
-            request.isIdempotent = self.functions[function].descriptor?.isIdempotent ?? false
-        }
         var call = Call(request: request)
+        call.request.deadline = now + timeout
+        if request.isIdempotent == nil {
+            call.request.isIdempotent = self.functions[function].descriptor?.isIdempotent ?? false
+        }
         call.state = .queued
         call.function = function
         call.order = self.admittedCount
@@ -82,9 +112,8 @@ extension CallTable {
             self.calls.append(call)
             place = self.calls.count - 1
         }
-        if request.address.identifiesCall { self.callOfAddress[request.address] = place }
         self.linkToCaller(place)
-        self.arm(place, at: request.deadline)
+        self.arm(place, at: now + timeout)
         return place
     }
 
@@ -105,24 +134,32 @@ extension CallTable {
                 effects.append(.wake(self.functions[function].name))
             }
             guard self.calls[call].waitsUntil > now else {
-                let failure = Failure.noInstance(self.functions[function].name)
-                self.finish(call, .failed(failure), now: now, effects: &effects)
-                return failure.publishReasonCode
+                return self.end(call, with: .noInstance(self.functions[function].name), now: now, effects: &effects)
             }
+        } else if let failure = self.tooLargeForAll(call) {
+            self.functions[function].statistics.refused += 1
+            return self.end(call, with: failure, now: now, effects: &effects)
         }
         if self.functions[function].queuedCount >= self.queueLimit(function) {
             let failure = Failure.overloaded(
                 self.functions[function].name, retryAfterMilliseconds: self.retryAfter(function))
             effects.append(.event(.overload, self.functions[function].name, detail: "the queue is full"))
             self.functions[function].statistics.refused += 1
-            self.finish(call, .failed(failure), now: now, effects: &effects)
-            return failure.publishReasonCode
+            return self.end(call, with: failure, now: now, effects: &effects)
         }
         if !hasInstances, self.calls[call].waitsUntil < self.calls[call].request.deadline {
             self.arm(call, at: self.calls[call].waitsUntil)
         }
+        self.calls[call].request.message = self.calls[call].request.message?.kept()
         self.enterQueue(call)
         return 0x00
+    }
+
+    private mutating func end(
+        _ call: Int, with failure: Failure, now: UInt64, effects: inout [Effect]
+    ) -> UInt8 {
+        self.finish(call, .failed(failure), now: now, effects: &effects)
+        return failure.publishReasonCode
     }
 
     private func queueLimit(_ function: Int) -> Int {
@@ -131,7 +168,7 @@ extension CallTable {
     }
 
     private func capacity(ofFunction function: Int) -> Int {
-        self.functions[function].instances.reduce(0) { $0 + (self.instances[$1]?.capacity ?? 0) }
+        self.functions[function].seats.reduce(0) { $0 + ($1.isOpen ? self.capacity(of: $1) : 0) }
     }
 
     /// How long the calls ahead will take, from the measured mean service time: 1 ms to 30 s.

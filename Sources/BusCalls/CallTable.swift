@@ -1,4 +1,4 @@
-package import BusContract
+import BusContract
 import BusTopics
 import DequeModule
 
@@ -14,9 +14,10 @@ import DequeModule
 ///
 /// A failure after which another attempt makes sense is not remembered: the attempt has the same address.
 ///
-/// Invariants: a call ends exactly once; an instance is never given more calls than its capacity; a call leaves the list
-/// of its instance and of its caller when it is done; no call waits that an instance with room could take. Messages are
-/// opaque here: the owner of the table delivers them.
+/// Invariants: a call ends exactly once; an instance never has more calls of a function than its seat there allows, nor
+/// more in all than its bound; a call leaves the list of its instance and of its caller when it is done; no call waits
+/// that an instance with room could take; calls of one key go to one instance at a time, in the order of their
+/// admission. Messages are opaque here: the owner of the table delivers them.
 package struct CallTable: Sendable {
     package typealias Message = any CallMessage
 
@@ -37,7 +38,10 @@ package struct CallTable: Sendable {
         var state = State.done
         var request: Request
         var function = 0
-        var instance: ClientHandle?
+        /// Place of the instance that runs it, -1 for none.
+        var instance = -1
+        /// Who has it, or had it last: only that one can be late with its answer.
+        var server: ClientHandle?
         /// Counted in the queue of its function; one that was just admitted or taken from an instance is not yet.
         var isWaiting = false
         var attempt = 0
@@ -47,8 +51,12 @@ package struct CallTable: Sendable {
         var waitsUntil: UInt64 = 0
         var queuedAt: UInt64 = 0
         var dispatchedAt: UInt64 = 0
+        /// When its instance has had the function's own timeout and more.
+        var attemptEndsAt: UInt64 = 0
         /// Instances that refused it unread.
         var refusedBy: [ClientHandle] = []
+        /// The reply topic under which its instance knows it, where that is not the caller's.
+        var alias: String?
         /// Set while it is remembered.
         var ending: Ending?
         var endingBytes = 0
@@ -59,44 +67,81 @@ package struct CallTable: Sendable {
     }
 
     struct Instance: Sendable {
-        var capacity: Int
+        var client: ClientHandle
+        var terms: InstanceTerms
+        /// Calls at a time over all functions.
+        var bound: Int
         var runningCount = 0
+        /// Running calls whose answers go outside the reply space.
+        var plainCount = 0
         /// Its running calls in the order of their dispatch.
         var firstRunning = -1, lastRunning = -1
-        var isDraining = false
-        /// Functions by their place in `functions`.
+        /// Functions by their place in `functions`, and how many of them no presence speaks of.
         var functions: Set<Int> = []
+        var uncoveredCount = 0
         /// Its subscriptions that name a function, by that function's place; one function may have several.
         var named: [Int: [TopicFilter]] = [:]
         /// Its shared subscriptions with wildcards.
         var wildcards: [TopicFilter] = []
 
-        var hasRoom: Bool { !self.isDraining && self.runningCount < self.capacity }
         /// Nothing holds it here any more.
         var isIdle: Bool { self.runningCount == 0 && self.functions.isEmpty && self.wildcards.isEmpty }
     }
 
+    /// An instance at one of its functions.
+    struct Seat: Sendable {
+        /// Place in `instances`.
+        var instance: Int
+        var client: ClientHandle
+        var capacity: Int
+        var running: Int
+        var forms: CallFilter.RequestForms
+        /// By the word of the instance, and by an operator's.
+        var drains = false
+        var isDrained = false
+        /// Whether a presence speaks of it.
+        var isCovered = false
+        let since: UInt64
+
+        var isOpen: Bool { !self.drains && !self.isDrained }
+    }
+
     struct Caller: Sendable {
+        var generation: UInt32 = 0
+        var handle: ClientHandle
         var openCount = 0
         var firstOpen = -1
         /// Remembered calls, the oldest first; those that were forgotten meanwhile still lie between them.
         var done: Deque<CallReference> = []
         var doneCount = 0
         var doneBytes = 0
+        /// When its timer comes.
+        var armedAt = UInt64.max
 
         var isIdle: Bool { self.openCount == 0 && self.doneCount == 0 }
     }
 
+    /// Where calls of one key go.
+    struct KeyHome: Sendable {
+        /// Place of the instance, -1 when the next call finds one.
+        var instance = -1
+        var runningCount = 0
+        var waitingCount = 0
+        var lastOrder: UInt64 = 0
+
+        var isIdle: Bool { self.runningCount == 0 && self.waitingCount == 0 }
+    }
+
     struct Function: Sendable {
         var name: FunctionName
-        var instances: [ClientHandle] = []
+        var seats: [Seat] = []
         /// Where the search for an instance begins, so that ties rotate.
         var turn = 0
         /// Waiting calls by the order of their admission; those that ended meanwhile still lie between them.
         var queue: Deque<QueueEntry> = []
-        /// Calls that really wait, and how many of them have each key.
+        /// Calls that really wait, and the most that ever did.
         var queuedCount = 0
-        var waitingKeys: [String: Int] = [:]
+        var keys: [String: KeyHome] = [:]
         var runningCount = 0
         var descriptor: FunctionDescriptor?
         var lastUsed: UInt64 = 0
@@ -107,17 +152,28 @@ package struct CallTable: Sendable {
     var calls: ContiguousArray<Call> = []
     var freeCalls: [Int] = []
     var admittedCount: UInt64 = 0
-    /// Calls whose address tells them apart; the others are found among the running ones of the instance that answers.
-    var callOfAddress: [CallAddress: Int] = [:]
+    /// Calls that are queued or running.
+    package internal(set) var openCount = 0
+    /// Calls that their callers have named; the others are found among the running ones of the instance that answers.
+    var callOfKey: [CallKey: Int] = [:]
+    /// Running calls that their instances know by another reply topic.
+    var callOfAlias: [String: CallReference] = [:]
     var functions: ContiguousArray<Function> = []
     var freeFunctions: [Int] = []
     var functionOfName: [FunctionName: Int] = [:]
     /// Functions with a call in the queue.
     var waitingFunctions: Set<Int> = []
-    var instances: [ClientHandle: Instance] = [:]
-    /// Instances with a wildcard, which serve functions that nobody has named yet.
-    var instancesOfMany: Set<ClientHandle> = []
-    var callers: [ClientHandle: Caller] = [:]
+    var instances: ContiguousArray<Instance> = []
+    var freeInstances: [Int] = []
+    var placeOfInstance = PlaceTable()
+    /// Places of instances with a wildcard, which serve functions that nobody has named yet.
+    var instancesOfMany: Set<Int> = []
+    /// What clients say of themselves as instances, by the identifier of each.
+    var presences: [ClientHandle: [String: Presence]] = [:]
+    var callers: ContiguousArray<Caller> = []
+    var freeCallers: [Int] = []
+    var placeOfCaller = PlaceTable()
+    var ended = EndedCalls()
     var wheel = DeadlineWheel()
 
     package init(limits: CallLimits = CallLimits()) {
@@ -129,82 +185,43 @@ package struct CallTable: Sendable {
     /// When `advance` wants to be called next.
     package var nextDeadline: UInt64? { self.wheel.next }
 
-    /// Calls that are queued or running.
-    package var openCount: Int { self.callers.values.reduce(0) { $0 + $1.openCount } }
-
     /// Whether a client has calls to answer: only then can a publish of its be an answer.
     package func hasRunningCalls(_ client: ClientHandle) -> Bool {
-        (self.instances[client]?.runningCount ?? 0) > 0
+        let place = self.placeOfInstance[client]
+        return place >= 0 && self.instances[place].runningCount > 0
     }
 
-    package var hasInstances: Bool { !self.instances.isEmpty }
-}
-
-/// A row of the call table, told apart from later users of the same row.
-struct CallReference: Sendable, Equatable {
-    var call: Int
-    var generation: UInt32
-}
-
-/// A place in the queue of a function. No two calls ever have the same order, so it tells the users of a row apart.
-struct QueueEntry: Sendable, Equatable {
-    var call: Int
-    var order: UInt64
-}
-
-/// What the table needs to know of a request.
-extension CallTable {
-    package struct Request: Sendable {
-        package var caller: ClientHandle
-        package var function: FunctionName
-        package var address: CallAddress
-        /// Nanoseconds from now until the deadline, `nil` when the request brings none.
-        package var timeoutNanoseconds: UInt64?
-        /// `nil` leaves it to the catalog.
-        package var isIdempotent: Bool?
-        /// Calls with the same key go to the same instance and stay in order.
-        package var key: String?
-        package var waitNanoseconds: UInt64 = 0
-        package var acceptsProgress = false
-        /// A hash of the payload: the same call twice has the same.
-        package var digest: UInt64
-        /// Dropped when the call has ended: what is remembered of it is its answer.
-        var message: Message?
-        /// The same request may come again and is then answered from memory.
-        package var isRemembered: Bool
-        /// Set on admission.
-        var deadline: UInt64 = 0
-
-        package init(
-            caller: ClientHandle, function: FunctionName, address: CallAddress, digest: UInt64, message: Message,
-            isRemembered: Bool = true
-        ) {
-            self.caller = caller
-            self.function = function
-            self.address = address
-            self.digest = digest
-            self.message = message
-            self.isRemembered = isRemembered
-        }
+    /// Whether what a client publishes outside the reply space can be an answer, on time or late.
+    package func mayAnswerAnywhere(_ client: ClientHandle) -> Bool {
+        let place = self.placeOfInstance[client]
+        return (place >= 0 && self.instances[place].plainCount > 0) || self.ended.concerns(client)
     }
 
-    /// What the owner of the table does next.
-    package enum Effect: Sendable {
-        /// Give the request to an instance.
-        case dispatch(Message, to: ClientHandle, remainingNanoseconds: UInt64, attempt: Int, caller: ClientHandle)
-        /// Tell the caller how it failed.
-        case fail(Failure, CallAddress, isReplay: Bool)
-        /// Give the caller an answer once more.
-        case replay(Message)
-        /// Tell an instance to stop.
-        case cancel(FunctionName, CallAddress, at: ClientHandle)
-        /// An on-demand function is called and nobody serves it.
-        case wake(FunctionName)
-        case event(CallEvent, FunctionName, detail: String)
+    package var hasInstances: Bool { self.instances.count > self.freeInstances.count }
+    package var functionCount: Int { self.functionOfName.count }
+    package var instanceCount: Int { self.instances.count - self.freeInstances.count }
+}
+
+/// What the broker knows of an instance from its connection.
+package struct InstanceTerms: Sendable, Equatable {
+    /// Its Receive Maximum: calls at a time over all its functions.
+    package var window: Int
+    /// Its Maximum Packet Size.
+    package var packetBytesMax: Int
+    /// It speaks MQTT 5: requests may come with their reply address in properties.
+    package var hasProperties: Bool
+
+    package init(window: Int, packetBytesMax: Int = .max, hasProperties: Bool = true) {
+        self.window = window
+        self.packetBytesMax = packetBytesMax
+        self.hasProperties = hasProperties
     }
 }
 
-/// Something that operators may want to know.
-package enum CallEvent: String, Sendable {
-    case failed, expired, lost, late, overload, registered, unregistered
+/// What an instance says of itself, as far as it matters here.
+struct Presence: Sendable, Equatable {
+    /// Empty for everything that its client serves.
+    var functions: Set<FunctionName> = []
+    var capacity: Int?
+    var drains = false
 }

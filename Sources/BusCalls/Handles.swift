@@ -5,6 +5,37 @@ package struct ClientHandle: Hashable, Sendable {
     package init(rawValue: UInt32) {
         self.rawValue = rawValue
     }
+
+    /// The platform itself as a caller. No session has this number: there are never so many.
+    package static let platform = ClientHandle(rawValue: .max)
+}
+
+/// Where the rows of clients lie. Session numbers are small and close together, so an array finds a row without hashing.
+struct PlaceTable: Sendable {
+    private var places: ContiguousArray<Int32> = []
+    private var placeOfPlatform: Int32 = -1
+
+    /// -1 for a client without a row.
+    subscript(handle: ClientHandle) -> Int {
+        get {
+            if handle == .platform { return Int(self.placeOfPlatform) }
+            let index = Int(handle.rawValue)
+            return index < self.places.count ? Int(self.places[index]) : -1
+        }
+        set {
+            if handle == .platform {
+                self.placeOfPlatform = Int32(newValue)
+                return
+            }
+            let index = Int(handle.rawValue)
+            if index >= self.places.count {
+                guard newValue >= 0 else { return }
+                let missing = max(index + 1, 2 * self.places.count) - self.places.count
+                self.places.append(contentsOf: repeatElement(-1, count: missing))
+            }
+            self.places[index] = Int32(newValue)
+        }
+    }
 }
 
 /// What a caller uses to tell its answers apart: at most 64 bytes, the usual 16 without an allocation.
@@ -43,22 +74,86 @@ package struct Correlation: Hashable, Sendable {
     private static func append(_ word: UInt64, count: Int, to bytes: inout [UInt8]) {
         for index in 0..<count { bytes.append(UInt8(truncatingIfNeeded: word >> UInt64(8 * (count - 1 - index)))) }
     }
+
+    package static func == (left: Self, right: Self) -> Bool {
+        left.low == right.low && left.high == right.high && left.count == right.count
+            && (left.count <= 16 || left.rest == right.rest)
+    }
+
+    package func hash(into hasher: inout Hasher) {
+        hasher.combine(self.low)
+        hasher.combine(self.high)
+        if self.count > 16 { hasher.combine(self.rest) }
+    }
 }
 
 /// Where the answer of a call goes, and by what its caller knows it.
 package struct CallAddress: Hashable, Sendable {
     package var replyTopic: String
+    /// What every answer brings back.
     package var correlation: Correlation
     /// The reply topic belongs to this one call (the form for clients without properties): it tells calls apart by
     /// itself, and a failure goes to a topic below it.
-    package var isTopicForm: Bool
+    package let isTopicForm: Bool
+    /// What tells the call from others of its caller: correlation data, or the last level of the topic form.
+    package let name: Correlation
 
     package init(replyTopic: String, correlation: Correlation, isTopicForm: Bool = false) {
         self.replyTopic = replyTopic
         self.correlation = correlation
         self.isTopicForm = isTopicForm
+        if isTopicForm {
+            let start = replyTopic.utf8.lastIndex(of: UInt8(ascii: "/")).map(replyTopic.utf8.index(after:))
+            self.name = Correlation(Array(replyTopic.utf8[(start ?? replyTopic.utf8.startIndex)...]))
+        } else {
+            self.name = correlation
+        }
     }
 
     /// Whether a repeated request can be told from a new one.
-    package var identifiesCall: Bool { self.isTopicForm || !self.correlation.isEmpty }
+    package var identifiesCall: Bool { !self.name.isEmpty }
+}
+
+/// What a call is found by: its caller, and the name that the caller gave it. Names of the two forms do not meet.
+struct CallKey: Hashable, Sendable {
+    var caller: ClientHandle
+    var name: Correlation
+    var isTopicForm: Bool
+
+    func hash(into hasher: inout Hasher) {
+        hasher.combine(self.caller.rawValue)
+        hasher.combine(self.name)
+    }
+}
+
+/// Where somebody published what may be an answer.
+package struct AnswerAddress: Sendable {
+    /// Without the levels of an error.
+    package var topic: String
+    package var correlation: Correlation
+    /// The client whose reply space it is; `nil` elsewhere.
+    package var caller: ClientHandle?
+    /// The last level of a topic of the topic form, empty where there is none.
+    package var callName: Correlation
+
+    package init(
+        topic: String, correlation: Correlation, caller: ClientHandle? = nil, callName: Correlation = Correlation()
+    ) {
+        self.topic = topic
+        self.correlation = correlation
+        self.caller = caller
+        self.callName = callName
+    }
+}
+
+/// A row of the call table, told apart from later users of the same row.
+package struct CallReference: Sendable, Equatable {
+    package var call: Int
+    package var generation: UInt32
+}
+
+/// A place in the queue of a function. No two calls ever have the same order, so it tells the users of a row apart.
+struct QueueEntry: Sendable, Equatable {
+    var call: Int
+    var order: UInt64
 }

@@ -57,6 +57,7 @@ package struct TaskTable: Sendable {
     package var count: Int { self.tasks.count }
     package var nextAttempt: UInt64? { self.due.min?.at }
     package subscript(identifier: String) -> Task? { self.tasks[identifier] }
+    package func nextAttempt(of task: Task) -> UInt64 { task.nextAttempt }
 
     /// What a one-way call may say about its attempts.
     package struct Terms: Sendable, Equatable {
@@ -135,6 +136,9 @@ package struct TaskTable: Sendable {
         self.tasks[identifier] = task
         self.due.insert(Due(at: task.nextAttempt, identifier: identifier))
     }
+
+    /// Takes a task out, whatever it does; `nil` when it is not known.
+    package mutating func cancel(_ identifier: String) -> Task? { self.tasks.removeValue(forKey: identifier) }
 
     private enum Consequence {
         case waits, costsAttempt, ends

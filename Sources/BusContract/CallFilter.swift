@@ -52,6 +52,43 @@ package enum CallFilter {
         case unrelated
     }
 
+    /// In which of its two forms a request can be given to a subscriber.
+    package struct RequestForms: OptionSet, Sendable {
+        package let rawValue: UInt8
+
+        package init(rawValue: UInt8) {
+            self.rawValue = rawValue
+        }
+
+        /// `…/req`: the reply address stands in properties.
+        package static let properties = RequestForms(rawValue: 1)
+        /// `…/req/<client>/<call>`, whoever the client is.
+        package static let topic = RequestForms(rawValue: 2)
+    }
+
+    /// The forms of requests that a filter matches for every caller. A filter that names a caller matches none: whom it
+    /// serves cannot be said of a function.
+    package static func forms(of filter: TopicFilter) -> RequestForms {
+        let levels = filter.levels
+        var forms: RequestForms = []
+        if levels.count == 4 || (levels.last == "#" && levels.count <= 5) { forms.insert(.properties) }
+        if levels.last == "#" {
+            if levels.dropLast().dropFirst(4).allSatisfy({ $0 == "+" }) { forms.insert(.topic) }
+        } else if levels.count == 6, levels[4] == "+", levels[5] == "+" {
+            forms.insert(.topic)
+        }
+        return forms
+    }
+
+    /// Whether a filter is one that instances and callers of one function subscribe to: its requests, invocations or
+    /// cancellations. Hosts have hundreds of them.
+    package static func isOfFunction(_ filter: TopicFilter) -> Bool {
+        let levels = filter.levels
+        guard levels.count >= 4, levels[0] == "fc", FunctionName.isName(levels[1]), FunctionName.isName(levels[2])
+        else { return false }
+        return levels[3] == "req" || levels[3] == "async" || levels[3] == "cancel"
+    }
+
     /// Any shared subscription that can match a request counts as an instance, or a plain one without `+` and with at
     /// most a trailing `/#` after `req`; every other one that matches is an observer.
     package static func role(of filter: TopicFilter) -> Role {

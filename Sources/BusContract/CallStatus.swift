@@ -37,6 +37,17 @@ package enum Executed: String, Sendable {
     case maybe
     /// The handler finished or raised.
     case yes
+
+    /// What a status says by itself, for answers that cannot say more: those of clients without properties.
+    package static func assumed(of status: CallStatus) -> Executed {
+        switch status {
+        case .accepted, .invalidRequest, .notAuthorized, .noFunction, .duplicateMismatch, .tooLarge, .contentType,
+            .overloaded, .unavailable, .version, .storeFull, .loop:
+            .none
+        case .deadline, .cancelled, .instanceLost: .maybe
+        default: .yes
+        }
+    }
 }
 
 /// The name of an outcome, finer than its status.
@@ -68,6 +79,31 @@ package struct CallCode: RawRepresentable, Hashable, Sendable, CustomStringConve
     package static let version = CallCode(rawValue: "VERSION")
     package static let storeFull = CallCode(rawValue: "STORE_FULL")
     package static let loop = CallCode(rawValue: "LOOP")
+
+    /// The name of a status that came without one.
+    package static func assumed(of status: CallStatus) -> CallCode {
+        switch status {
+        case .ok: .ok
+        case .noContent: .noContent
+        case .accepted: .accepted
+        case .invalidRequest: .invalidRequest
+        case .notAuthorized: .notAuthorized
+        case .noFunction: .noFunction
+        case .deadline: .deadline
+        case .duplicateMismatch: .duplicateMismatch
+        case .tooLarge: .requestTooLarge
+        case .contentType: .contentType
+        case .overloaded: .overloaded
+        case .cancelled: .cancelled
+        case .failed: .handlerError
+        case .instanceLost: .instanceLost
+        case .unavailable: .draining
+        case .version: .version
+        case .storeFull: .storeFull
+        case .loop: .loop
+        default: CallCode(rawValue: "STATUS_\(status.rawValue)")
+        }
+    }
 
     package var description: String { self.rawValue }
 }

@@ -30,6 +30,8 @@ package enum CallTopic: Hashable, Sendable {
     case event(kind: String, FunctionName)
 
     package static let prefix = "fc/"
+    /// What all events lie below.
+    package static let events = "fc/_evt"
 
     /// Whether a topic of no known form lies where only the platform writes: below a level that begins with `_`. All
     /// others below `fc/` are ordinary topics.
@@ -85,7 +87,7 @@ package enum CallTopic: Hashable, Sendable {
 
     private init?(controlLevels levels: [Substring]) {
         guard (2...4).contains(levels.count), FunctionName.isName(levels[1]) else { return nil }
-        if levels.count > 2, !FunctionName.isName(levels[2]) { return nil }
+        if levels.count > 2, !FunctionName.isName(levels[2]), levels[2] != FunctionName.systemService { return nil }
         if levels.count > 3, !ClientName.isLevel(levels[3]) { return nil }
         self = .control(
             verb: String(levels[1]), service: levels.count > 2 ? String(levels[2]) : nil,
@@ -94,7 +96,7 @@ package enum CallTopic: Hashable, Sendable {
 
     private init?(functionLevels levels: [Substring]) {
         guard levels.count == 3 || levels.count == 5 else { return nil }
-        let isSystem = levels[0] == "_sys"
+        let isSystem = levels[0] == FunctionName.systemService
         let name =
             isSystem
             ? FunctionName(systemOperation: levels[1]) : FunctionName(service: levels[0], function: levels[1])
@@ -111,6 +113,15 @@ package enum CallTopic: Hashable, Sendable {
         case "dead" where reply == nil && !isSystem: self = .dead(name)
         default: return nil
         }
+    }
+
+    /// The client (percent-encoded) whose answers lie at a topic of any depth; `nil` outside the reply space. Callers of
+    /// MQTT 5 may choose what stands below their own level.
+    package static func replyClient(of topic: String) -> String? {
+        let prefix = "fc/_reply/"
+        guard topic.utf8.starts(with: prefix.utf8) else { return nil }
+        let level = Substring(topic.utf8.dropFirst(prefix.utf8.count).prefix { $0 != UInt8(ascii: "/") })
+        return ClientName.isLevel(level) ? String(level) : nil
     }
 
     /// Three digits, as every status has.

@@ -80,6 +80,14 @@ extension Failure {
             "the call to \(name) carries \(bytes) bytes and the function takes at most \(limit): send less")
     }
 
+    /// No instance takes packets of this size.
+    package static func packetTooLarge(_ name: FunctionName, bytes: Int, limit: Int) -> Failure {
+        Failure(
+            .tooLarge, .requestTooLarge, executed: .none,
+            "the call to \(name) makes a packet of \(bytes) bytes and its instances take at most \(limit): "
+                + "send less, or raise their Maximum Packet Size")
+    }
+
     package static func replyTooLarge(bytes: Int, limit: Int) -> Failure {
         Failure(
             .tooLarge, .replyTooLarge, executed: .yes,

@@ -59,7 +59,9 @@ package struct FunctionDescriptor: Hashable, Sendable {
         self.activation = try json.word("activation") ?? .always
     }
 
-    package var text: String {
+    package var text: String { self.json.text }
+
+    package var json: JSONText {
         var members: [(String, JSONText)] = [
             ("version", .string(self.version)), ("description", .string(self.description)),
             ("idempotent", .bool(self.isIdempotent)), ("activation", .string(self.activation.rawValue)),
@@ -77,6 +79,6 @@ package struct FunctionDescriptor: Hashable, Sendable {
         if !self.contentTypes.isEmpty {
             members.append(("contentTypes", .array(self.contentTypes.map(JSONText.string))))
         }
-        return JSONText.object(members).text
+        return .object(members)
     }
 }

@@ -38,18 +38,21 @@ package struct FunctionName: Hashable, Sendable, Comparable, CustomStringConvert
     /// One of the platform's own functions, of the service `_sys`.
     package init(systemOperation operation: String) throws(ContractError) {
         try Self.check(operation, "operation")
-        self.service = "_sys"
+        self.service = Self.systemService
         self.function = operation
     }
 
     init?(systemOperation operation: Substring) {
         guard Self.isName(operation) else { return nil }
-        self.service = "_sys"
+        self.service = Self.systemService
         self.function = String(operation)
     }
 
+    /// The service of the platform's own functions.
+    package static let systemService = "_sys"
+
     package var description: String { "\(self.service)/\(self.function)" }
-    package var isSystem: Bool { self.service == "_sys" }
+    package var isSystem: Bool { self.service == Self.systemService }
 
     package static func < (left: FunctionName, right: FunctionName) -> Bool {
         (left.service, left.function) < (right.service, right.function)

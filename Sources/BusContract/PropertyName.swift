@@ -9,6 +9,8 @@ package enum PropertyName {
     package static let progress = "fc-progress"
     package static let hops = "fc-hops"
     package static let cancel = "fc-cancel"
+    /// `1`: the final reply says how long the call waited and ran.
+    package static let trace = "fc-trace"
     package static let traceParent = "traceparent"
     package static let traceState = "tracestate"
     package static let protocolVersion = "__protVer"
@@ -57,10 +59,22 @@ package enum PropertyName {
     package static let replay = "fc-replay"
     package static let more = "fc-more"
     package static let sequence = "fc-seq"
+    /// Microseconds, on the final reply of a traced call.
+    package static let queueTime = "fc-queue-us"
+    package static let serviceTime = "fc-service-us"
+
+    // Events: the attributes of CloudEvents 1.0 in binary mode.
+    package static let eventVersion = "specversion"
+    package static let eventIdentifier = "id"
+    package static let eventSource = "source"
+    package static let eventType = "type"
+    package static let eventSubject = "subject"
 
     // CONNACK: this broker knows calls.
     package static let broker = "fc"
     package static let capabilities = "fc-caps"
+    /// What this broker adds to plain publish/subscribe, for the property above.
+    package static let capabilityList = "call,async,cancel,progress,key,wait,trace,events,control,system"
 }
 
 /// Numbers that the protocol fixes.

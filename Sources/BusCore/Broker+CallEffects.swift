@@ -1,3 +1,4 @@
+import BusAccess
 import BusCalls
 import BusContract
 import BusSession
@@ -27,97 +28,150 @@ extension Broker {
 
     private mutating func perform(_ effect: CallTable.Effect, now: Timestamp) {
         switch effect {
-        case .dispatch(let message, let instance, let remaining, let attempt, let caller):
-            let delivery = Dispatch(
-                instance: Int(instance.rawValue), caller: caller, remainingNanoseconds: remaining, attempt: attempt)
-            self.dispatch(message.publish, delivery, now: now)
+        case .dispatch(let dispatch): self.dispatch(dispatch, now: now)
         case .fail(let failure, let address, let isReplay):
             self.fail(failure, address, isReplay: isReplay, now: now)
-        case .replay(let message):
-            var copy = message.publish
-            var properties = copy.properties
-            properties.append(.userProperty(name: PropertyName.replay, value: "1"))
-            copy.properties = properties
-            self.publish(copy.unretained, from: nil, now: now)
-        case .cancel(let function, let address, let instance):
-            self.sendCancel(of: function, address, to: Int(instance.rawValue), now: now)
+        case .replay(let message, let answered): self.replay(message.publish, to: answered, now: now)
+        case .cancel(let order): self.sendCancel(order, now: now)
         case .wake(let function):
             self.events.append(.call(kind: "wake", function: function.description, detail: "no instance is there"))
-        case .event(let event, let function, let detail):
-            self.events.append(.call(kind: event.rawValue, function: function.description, detail: detail))
+        case .event(let event, let function, let detail): self.report(event, of: function, detail, now: now)
         }
     }
 
     // MARK: Dispatch
 
-    /// What one attempt adds to a request.
-    struct Dispatch {
-        var instance: Int
-        var caller: ClientHandle
-        var remainingNanoseconds: UInt64
-        var attempt: Int
-    }
-
-    private mutating func dispatch(_ request: Publish, _ dispatch: Dispatch, now: Timestamp) {
-        // The topic was routed when the request came.
-        guard let route = try? self.route(for: request), let server = route.servers[dispatch.instance] else { return }
-        var message = request
-        message.properties = self.dispatchProperties(request, dispatch)
+    private mutating func dispatch(_ dispatch: CallTable.Dispatch, now: Timestamp) {
+        let session = Int(dispatch.instance.rawValue)
+        guard let index = self.sessions[session].connection else { return }
+        let request = dispatch.message.publish
+        let isInTopicForm = request.topicLength != Self.requestTopicLength(dispatch.function)
+        let takesProperties = self.connections[index].isSpeakingV5
+        let usesTopicForm =
+            !takesProperties || (isInTopicForm && dispatch.forms.contains(.topic))
+            || !dispatch.forms.contains(.properties)
+        var topic: ByteBuffer?
+        if usesTopicForm, !takesProperties || !isInTopicForm {
+            topic = self.requestTopic(of: dispatch, isInTopicForm: isInTopicForm)
+        } else if !usesTopicForm, isInTopicForm {
+            topic = ByteBuffer(string: CallTopic.request(dispatch.function, nil).string)
+        }
+        let message = self.image(of: dispatch, topic: topic)
+        guard let server = self.server(session, of: message, dispatch.function, usesTopicForm) else { return }
+        if !dispatch.message.stored.isImage {
+            let kept = topic == nil ? StoredPublish(message, isImage: true) : dispatch.message.kept()
+            self.calls.setMessage(kept, of: dispatch.call)
+        }
         let outgoing = OutgoingMessage(
             message, qos: min(request.qos, server.options.maximumQoS), isCall: true,
             subscriptionIdentifiers: server.identifiers)
-        self.offer(outgoing, to: dispatch.instance, now: now)
+        self.offer(outgoing, to: session, now: now)
     }
 
-    /// The request's own properties in their order, without what only the broker may say, then what it says.
-    private func dispatchProperties(_ request: Publish, _ dispatch: Dispatch) -> Properties {
+    /// Of the form without reply levels.
+    private static func requestTopicLength(_ function: FunctionName) -> Int {
+        // fc/<service>/<function>/req
+        CallTopic.prefix.utf8.count + function.service.utf8.count + 1 + function.function.utf8.count + 4
+    }
+
+    /// The topic form for an instance that can take no other. Where the caller's own answer address is not of that form,
+    /// the broker makes one, and knows the call by it.
+    private mutating func requestTopic(of dispatch: CallTable.Dispatch, isInTopicForm: Bool) -> ByteBuffer? {
+        if dispatch.address.isTopicForm {
+            guard !isInTopicForm, let levels = Self.levels(of: dispatch.address.replyTopic) else { return nil }
+            return ByteBuffer(string: CallTopic.request(dispatch.function, levels).string)
+        }
+        let client =
+            dispatch.caller == TaskCaller.handle
+            ? TaskCaller.level : ClientName.encode(self.sessions[Int(dispatch.caller.rawValue)].clientIdentifier)
+        let attempt = dispatch.attempt > 1 ? ".\(dispatch.attempt)" : ""
+        let levels = ReplyLevels(client: client, call: "fcb-" + String(dispatch.order, radix: 36) + attempt)
+        self.calls.setAlias(levels.replyTopic.string, of: dispatch.call)
+        return ByteBuffer(string: CallTopic.request(dispatch.function, levels).string)
+    }
+
+    /// How the instance has subscribed to requests of this form.
+    private mutating func server(
+        _ session: Int, of message: Publish, _ function: FunctionName, _ usesTopicForm: Bool
+    ) -> Route.Recipient? {
+        guard usesTopicForm else {
+            // The topic was routed when a request came, or is made of a function's name.
+            return (try? self.route(for: message))?.servers[session]
+        }
+        // All topics of the longer form have the same servers; the one that stands for them is kept.
+        let levels = ReplyLevels(client: "-", call: "-")
+        let probe = Publish(topic: CallTopic.request(function, levels).string)
+        if let known = self.cachedRoute(for: probe) { return known.servers[session] }
+        // As above.
+        guard let route = try? self.route(for: probe) else { return nil }
+        self.routes.insert(route)
+        return route.servers[session]
+    }
+
+    /// The request as an instance gets it: its own properties in their order, without what only the broker may say, then
+    /// what it says.
+    private func image(of dispatch: CallTable.Dispatch, topic: ByteBuffer?) -> Publish {
+        let request = dispatch.message.publish
+        let isImage = dispatch.message.stored.isImage
+        let block = request.properties
+        let milliseconds = (dispatch.remainingNanoseconds + 999_999) / 1_000_000
+        return request.rebuilt(topic: topic, growth: 160) { buffer in
+            buffer.writeProperties(of: block) { property in
+                switch property.identifier {
+                case .messageExpiryInterval, .topicAlias: true
+                case .userProperty:
+                    block.protocolName(property).map {
+                        $0 == PropertyName.ttl || $0 == PropertyName.attempt
+                            || (!isImage && PropertyName.isReserved($0))
+                    } ?? false
+                default: false
+                }
+            }
+            buffer.writeMessageExpiry(UInt32(clamping: max(1, (milliseconds + 999) / 1000)))
+            buffer.writeUserProperty(PropertyName.ttl, milliseconds)
+            if topic != nil, dispatch.address.isTopicForm {
+                buffer.writeAny(.responseTopic(dispatch.address.replyTopic))
+            }
+            if !isImage { self.writeCaller(of: dispatch, into: &buffer) }
+            if dispatch.attempt > 1 { buffer.writeUserProperty(PropertyName.attempt, UInt64(dispatch.attempt)) }
+        }
+    }
+
+    private func writeCaller(of dispatch: CallTable.Dispatch, into buffer: inout ByteBuffer) {
+        if dispatch.caller == TaskCaller.handle {
+            for property in self.taskProperties(of: dispatch.message.publish) { buffer.writeAny(property) }
+            return
+        }
+        let caller = Int(dispatch.caller.rawValue)
+        buffer.writeUserProperty(PropertyName.callerIdentifier, self.sessions[caller].clientIdentifier)
+        if let user = self.standings[caller].identity.user { buffer.writeUserProperty(PropertyName.caller, user) }
+    }
+
+    // MARK: Cancellation
+
+    private mutating func sendCancel(_ order: CallTable.Cancellation, now: Timestamp) {
+        let session = Int(order.instance.rawValue)
+        let address = order.address
+        let levels =
+            order.alias.flatMap(Self.levels) ?? (address.isTopicForm ? Self.levels(of: address.replyTopic) : nil)
         var properties: Properties = []
-        for property in request.hasProperties ? request.properties : [] {
-            switch property {
-            case .messageExpiryInterval, .topicAlias: continue
-            case .userProperty(let name, _) where Self.brokerProperties.contains(name): continue
-            default: properties.append(property)
+        if order.alias == nil {
+            properties.append(.responseTopic(address.replyTopic))
+            if !address.correlation.isEmpty {
+                properties.append(.correlationData(ByteBuffer(bytes: address.correlation.bytes)))
             }
         }
-        let milliseconds = (dispatch.remainingNanoseconds + 999_999) / 1_000_000
-        properties.append(.messageExpiryInterval(UInt32(clamping: max(1, (milliseconds + 999) / 1000))))
-        properties.append(.userProperty(name: PropertyName.ttl, value: "\(milliseconds)"))
-        if dispatch.caller == TaskCaller.handle {
-            properties.append(contentsOf: self.taskProperties(of: request))
-        } else {
-            let client = self.sessions[Int(dispatch.caller.rawValue)].clientIdentifier
-            properties.append(.userProperty(name: PropertyName.callerIdentifier, value: client))
-        }
-        if dispatch.attempt > 1 {
-            properties.append(.userProperty(name: PropertyName.attempt, value: "\(dispatch.attempt)"))
-        }
-        return properties
-    }
-
-    /// A client cannot say these: they are taken off its request.
-    private static let brokerProperties: Set<String> = [
-        PropertyName.ttl, PropertyName.caller, PropertyName.callerIdentifier, PropertyName.attempt, PropertyName.task,
-    ]
-
-    private mutating func sendCancel(
-        of function: FunctionName, _ address: CallAddress, to instance: Int, now: Timestamp
-    ) {
-        let levels = address.isTopicForm ? Self.levels(of: address) : nil
-        var properties: Properties = []
-        if !address.isTopicForm {
-            properties.append(.responseTopic(address.replyTopic))
-            properties.append(.correlationData(ByteBuffer(bytes: address.correlation.bytes)))
-        }
-        let cancel = Publish(topic: CallTopic.cancel(function, levels).string, properties: properties)
+        let cancel = Publish(topic: CallTopic.cancel(order.function, levels).string, properties: properties)
+        // A topic of the protocol is a valid one.
         guard let route = try? self.route(for: cancel) else { return }
         // Of all who listen for cancellations only the instance that has the call is meant.
-        guard let recipient = route.recipients.first(where: { $0.session == instance }) else { return }
+        guard let recipient = route.recipients.first(where: { $0.session == session }) else { return }
         var emission = Emission(cancel, publisher: nil, isFanOut: false, now: now)
         self.deliver(&emission, to: recipient)
     }
 
-    private static func levels(of address: CallAddress) -> ReplyLevels? {
-        guard case .reply(let client, let call?, _) = CallTopic(address.replyTopic) else { return nil }
+    static func levels(of replyTopic: String) -> ReplyLevels? {
+        guard case .reply(let client, let call?, _) = CallTopic(replyTopic) else { return nil }
         return ReplyLevels(client: client, call: call)
     }
 
@@ -155,5 +209,6 @@ extension Broker {
             properties.append(.responseInformation(topic.string))
         }
         properties.append(.userProperty(name: PropertyName.broker, value: "1"))
+        properties.append(.userProperty(name: PropertyName.capabilities, value: PropertyName.capabilityList))
     }
 }

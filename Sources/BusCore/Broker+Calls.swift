@@ -6,7 +6,7 @@ import BusTopics
 import BusWire
 import NIOCore
 
-/// How messages of the call protocol enter the call table.
+/// How requests enter the call table.
 extension Broker {
     func callKind(ofTopic topic: String) -> Route.Kind {
         guard topic.utf8.starts(with: CallTopic.prefix.utf8) else { return .plain }
@@ -15,13 +15,31 @@ extension Broker {
         case .async(let name, let levels): return .async(name, levels)
         case .cancel(let name, let levels): return .cancel(name, levels)
         case .reply(let client, let call, let status):
-            return .reply(Route.ReplyTarget(client: client, isTopicForm: call != nil, errorStatus: status))
+            var target = self.replyTarget(of: client, topic)
+            if let call { target.callName = Correlation(Array(call.utf8)) }
+            target.isUsedOnce = call != nil
+            guard let status, let call else { return .reply(target) }
+            target.topic = CallTopic.reply(client: client, call: call, errorStatus: nil).string
+            target.errorStatus = status
+            return .reply(target)
         case .catalog(let name): return .catalog(name)
         case .instance(let identifier): return .instance(identifier)
-        case .control: return .plain
+        case .control(let verb, let service, let instance):
+            return .control(verb: verb, service: service, instance: instance)
         case .dead, .event: return .reserved
-        case nil: return CallTopic.isReserved(topic) ? .reserved : .plain
+        case nil:
+            if let client = CallTopic.replyClient(of: topic) {
+                var target = self.replyTarget(of: client, topic)
+                target.isUsedOnce = true
+                return .reply(target)
+            }
+            return CallTopic.isReserved(topic) ? .reserved : .plain
         }
+    }
+
+    private func replyTarget(of client: String, _ topic: String) -> Route.ReplyTarget {
+        let session = ClientName.decode(client).flatMap { self.sessionOfClient[ClientIdentifier($0)] }
+        return Route.ReplyTarget(client: client, session: session, topic: topic)
     }
 
     /// The result is what PUBACK or PUBREC reports.
@@ -30,6 +48,7 @@ extension Broker {
     ) -> ReasonCode {
         switch route.kind {
         case .request(let name, let levels):
+            if name.isSystem { return self.acceptOperation(publish, name, levels, from: session, now: now) }
             return self.acceptRequest(publish, of: name, levels, along: route, from: session, now: now)
         case .async(let name, let levels):
             return self.acceptTask(publish, of: name, levels, along: route, from: session, now: now)
@@ -41,6 +60,9 @@ extension Broker {
             return self.acceptCatalog(publish, of: name, along: route, from: session, now: now)
         case .instance(let identifier):
             return self.acceptPresence(publish, of: identifier, along: route, from: session, now: now)
+        case .control(let verb, let service, let instance):
+            let word = ControlWord(verb: verb, service: service, instance: instance)
+            return self.acceptControl(publish, word, along: route, from: session, now: now)
         case .plain, .reserved, .forbidden:
             preconditionFailure("only topics of the call protocol come here")
         }
@@ -63,9 +85,15 @@ extension Broker {
         now: Timestamp
     ) -> ReasonCode {
         let properties = CallProperties(publish)
-        guard let address = Self.address(properties, levels) else { return .implementationSpecificError }
+        let known = self.sessions[session].checkedReplyTopic?.topic
+        guard let address = Self.address(properties, levels, known: known) else {
+            self.statistics.callsFailed += 1
+            return .implementationSpecificError
+        }
         guard self.checkAnswer(to: session, at: address.replyTopic) else { return .notAuthorized }
-        if !route.recipients.isEmpty { self.distribute(publish.unretained, along: route, from: session, now: now) }
+        if !route.recipients.isEmpty {
+            self.distribute(Self.forObservers(publish, properties), along: route, from: session, now: now)
+        }
         if let failure = properties.refusal(of: name) {
             self.fail(failure, address, isReplay: false, now: now)
             return ReasonCode(rawValue: failure.publishReasonCode)
@@ -78,13 +106,46 @@ extension Broker {
         request.key = properties.key
         request.waitNanoseconds = properties.waitMilliseconds * 1_000_000
         request.acceptsProgress = properties.acceptsProgress
+        request.isTraced = properties.isTraced
+        request.isAnsweredElsewhere = !CallTopic.isReserved(address.replyTopic)
+        request.payloadBytes = publish.payloadLength
+        request.packetBytes = self.packetBytes(of: publish, from: session, name, address)
         let code = self.calls.request(request, now: now.nanoseconds, effects: &self.callEffects)
         return ReasonCode(rawValue: code)
     }
 
+    /// The largest packet that an instance can get for a request: with all that the broker adds to it.
+    private func packetBytes(
+        of publish: Publish, from session: Int, _ name: FunctionName, _ address: CallAddress
+    ) -> Int {
+        let identity = self.standings[session].identity
+        let names = self.sessions[session].clientIdentifier.utf8.count + (identity.user?.utf8.count ?? 0)
+        return publish.storedByteCount + address.replyTopic.utf8.count + names + Self.addedBytesMax
+    }
+
+    /// Fixed header, packet identifier, lengths; expiry, `fc-ttl-ms`, `fc-caller-id`, `fc-caller`, `fc-attempt` with
+    /// their own; one subscription identifier.
+    static let addedBytesMax = 10 + 5 + 34 + 17 + 14 + 18 + 5
+
+    /// A copy without the retain flag and without what only the broker may say.
+    private static func forObservers(_ publish: Publish, _ properties: CallProperties) -> Publish {
+        guard properties.hasReserved else { return publish.unretained }
+        let block = publish.properties
+        return publish.unretained.rebuilt(growth: 0) { buffer in
+            buffer.writeProperties(of: block) { property in
+                property.identifier == .userProperty
+                    && (block.protocolName(property).map(PropertyName.isReserved) ?? false)
+            }
+        }
+    }
+
     /// Where the answer goes: the Response Topic, else the levels of the topic form; `nil` without either.
-    static func address(_ properties: CallProperties, _ levels: ReplyLevels?) -> CallAddress? {
-        if let topic = properties.responseTopic {
+    ///
+    /// - Parameter known: a topic that is used again where it is the one.
+    static func address(
+        _ properties: CallProperties, _ levels: ReplyLevels?, known: String? = nil
+    ) -> CallAddress? {
+        if let topic = properties.responseTopic(like: known) {
             return CallAddress(replyTopic: topic, correlation: properties.correlation)
         }
         return levels.map {
@@ -95,8 +156,11 @@ extension Broker {
     /// Remembers the reply topic that a session uses again and again, as long as no subscription changes.
     private mutating func checkAnswer(to session: Int, at replyTopic: String) -> Bool {
         let generation = self.routeGeneration
-        let known = self.sessions[session].checkedReplyTopic
-        if let known, known.generation == generation, known.topic == replyTopic { return true }
+        if self.sessions[session].checkedReplyTopic?.generation == generation,
+            self.sessions[session].checkedReplyTopic?.topic == replyTopic
+        {
+            return true
+        }
         guard self.mayBeAnswered(session, at: replyTopic) else { return false }
         self.sessions[session].checkedReplyTopic = Session.CheckedTopic(topic: replyTopic, generation: generation)
         return true
@@ -114,7 +178,7 @@ extension Broker {
         case .plain:
             return replyTopic.utf8.first != UInt8(ascii: "$")
                 && self.standings[session].rights.mayPublish(replyTopic)
-        case .request, .async, .cancel, .catalog, .instance, .reserved, .forbidden: return false
+        case .request, .async, .cancel, .catalog, .instance, .control, .reserved, .forbidden: return false
         }
     }
 
@@ -127,152 +191,6 @@ extension Broker {
             by: ClientHandle(rawValue: UInt32(session)), address, waits: properties.cancelWaits,
             now: now.nanoseconds, effects: &self.callEffects)
         return .success
-    }
-
-    // MARK: Replies
-
-    private mutating func acceptReply(
-        _ publish: Publish, _ target: Route.ReplyTarget, along route: Route, from session: Int, now: Timestamp
-    ) -> ReasonCode {
-        let properties = CallProperties(publish)
-        var address = CallAddress(
-            replyTopic: publish.topic, correlation: properties.correlation, isTopicForm: target.isTopicForm)
-        if let status = target.errorStatus {
-            address.replyTopic = String(publish.topic.dropLast("/err/\(status)".count))
-        }
-        return self.settle(publish, at: address, status: target.errorStatus, along: route, from: session, now: now)
-            ?? .notAuthorized
-    }
-
-    /// An instance answers at a Response Topic outside the reply space; `nil` when the publish is no answer.
-    mutating func acceptPlainReply(
-        _ publish: Publish, along route: Route, from session: Int, now: Timestamp
-    ) -> ReasonCode? {
-        let address = CallAddress(replyTopic: publish.topic, correlation: CallProperties(publish).correlation)
-        return self.settle(publish, at: address, status: nil, along: route, from: session, now: now)
-    }
-
-    private mutating func settle(
-        _ publish: Publish, at address: CallAddress, status: Int?, along route: Route, from session: Int,
-        now: Timestamp
-    ) -> ReasonCode? {
-        let outcome = Self.outcome(of: publish, errorStatus: status)
-        let client = ClientHandle(rawValue: UInt32(session))
-        let disposition = self.calls.reply(
-            from: client, to: address, outcome, message: StoredPublish(publish), now: now.nanoseconds,
-            effects: &self.callEffects)
-        switch disposition {
-        case .deliver(TaskCaller.handle):
-            self.taskAnswered(publish, at: address, outcome, now: now)
-            return .success
-        case .deliver, .deliverInterim:
-            if case .deliver = disposition { self.statistics.callsAnswered += 1 }
-            self.deliverReply(publish, along: route, from: session, now: now)
-            return .success
-        case .swallowed, .late: return .success
-        case .noCall: return nil
-        }
-    }
-
-    private static func outcome(of publish: Publish, errorStatus: Int?) -> CallTable.Outcome {
-        var outcome = CallTable.Outcome(byteCount: publish.storedByteCount)
-        if let errorStatus { outcome.status = CallStatus(rawValue: errorStatus) }
-        guard publish.hasProperties else { return outcome }
-        let properties = publish.properties
-        if let status = properties.firstUserProperty(named: PropertyName.status).flatMap({ Int($0) }) {
-            outcome.status = CallStatus(rawValue: status)
-        }
-        if let executed = properties.firstUserProperty(named: PropertyName.executed) {
-            outcome.executed = Executed(rawValue: executed) ?? .yes
-        }
-        outcome.isInterim = properties.firstUserProperty(named: PropertyName.more) == "1"
-        return outcome
-    }
-
-    /// Gives the caller its answer, or, where that is larger than it takes, a failure that says so.
-    private mutating func deliverReply(_ publish: Publish, along route: Route, from session: Int, now: Timestamp) {
-        let reply = publish.unretained
-        guard case .reply = route.kind, let recipient = route.recipients.first,
-            let index = self.sessions[recipient.session].connection,
-            self.connections[index].maximumPacketSize < Int.max
-        else {
-            self.distribute(reply, along: route, from: session, now: now)
-            return
-        }
-        let limit = self.connections[index].maximumPacketSize
-        let delivery = PublishDelivery(qos: min(reply.qos, recipient.options.maximumQoS))
-        let bytes = reply.encodedByteCount(delivery, version: self.connections[index].version) + 2
-        guard bytes > limit else {
-            self.distribute(reply, along: route, from: session, now: now)
-            return
-        }
-        let properties = CallProperties(publish)
-        let address = CallAddress(replyTopic: publish.topic, correlation: properties.correlation)
-        self.fail(.replyTooLarge(bytes: bytes, limit: limit), address, isReplay: false, now: now)
-    }
-
-    // MARK: Registration
-
-    private mutating func acceptCatalog(
-        _ publish: Publish, of name: FunctionName, along route: Route, from session: Int, now: Timestamp
-    ) -> ReasonCode {
-        if publish.payloadLength == 0 {
-            self.calls.catalogChanged(name, nil, now: now.nanoseconds)
-        } else {
-            guard let descriptor = try? FunctionDescriptor(parsing: String(buffer: publish.payload)) else {
-                return .payloadFormatInvalid
-            }
-            self.calls.catalogChanged(name, descriptor, now: now.nanoseconds)
-        }
-        return self.distribute(publish, along: route, from: session, now: now)
-    }
-
-    /// An instance speaks for itself only: its identifier is its client's, or that with a number behind a dot.
-    private mutating func acceptPresence(
-        _ publish: Publish, of identifier: String, along route: Route, from session: Int, now: Timestamp
-    ) -> ReasonCode {
-        let own = ClientName.encode(self.sessions[session].clientIdentifier)
-        guard identifier == own || identifier.hasPrefix(own + ".") else { return .notAuthorized }
-        if publish.payloadLength > 0 {
-            guard let descriptor = try? InstanceDescriptor(parsing: String(buffer: publish.payload)) else {
-                return .payloadFormatInvalid
-            }
-            self.calls.presenceChanged(
-                ClientHandle(rawValue: UInt32(session)), descriptor, now: now.nanoseconds, effects: &self.callEffects)
-        }
-        return self.distribute(publish, along: route, from: session, now: now)
-    }
-
-    /// Whether a plain subscription makes its client an instance.
-    static func servesCalls(_ filter: TopicFilter) -> Bool {
-        if case .instance = CallFilter.role(of: filter) { true } else { false }
-    }
-
-    mutating func instanceArrived(_ filter: TopicFilter, session: Int, now: Timestamp) {
-        guard self.sessions[session].connection != nil else { return }
-        self.calls.instanceSubscribed(
-            ClientHandle(rawValue: UInt32(session)), filter: filter,
-            capacity: self.sessions[session].window.receiveMaximum, now: now.nanoseconds, effects: &self.callEffects)
-    }
-
-    mutating func instanceLeft(_ filter: TopicFilter, session: Int, now: Timestamp) {
-        self.calls.instanceUnsubscribed(
-            ClientHandle(rawValue: UInt32(session)), filter: filter, now: now.nanoseconds, effects: &self.callEffects)
-    }
-
-    /// A resumed session serves again what it is subscribed to.
-    mutating func instanceReturned(_ session: Int, now: Timestamp) {
-        for record in self.sessions[session].subscriptions.values {
-            self.instanceArrived(record.filter, session: session, now: now)
-        }
-        self.performCallEffects(now: now)
-    }
-
-    mutating func clientLeft(_ session: Int, now: Timestamp) {
-        self.calls.clientLeft(
-            ClientHandle(rawValue: UInt32(session)), hasSession: self.sessions[session].expirySeconds > 0,
-            now: now.nanoseconds, effects: &self.callEffects)
-        self.performCallEffects(now: now)
     }
 }
 

@@ -85,7 +85,7 @@ extension Broker {
         }
         switch route.kind {
         case .plain:
-            if self.calls.hasInstances, self.calls.hasRunningCalls(ClientHandle(rawValue: UInt32(session))),
+            if self.calls.mayAnswerAnywhere(ClientHandle(rawValue: UInt32(session))),
                 let code = self.acceptPlainReply(publish, along: route, from: session, now: now)
             {
                 return code
@@ -93,7 +93,7 @@ extension Broker {
             return self.distribute(publish, along: route, from: session, now: now)
         case .forbidden, .reserved:
             return .notAuthorized
-        case .request, .async, .cancel, .reply, .catalog, .instance:
+        case .request, .async, .cancel, .reply, .catalog, .instance, .control:
             return self.acceptCall(publish, along: route, from: session, now: now)
         }
     }
@@ -113,7 +113,7 @@ extension Broker {
         _ publish: Publish, along route: Route, from session: Int, now: Timestamp
     ) -> ReasonCode {
         // The one right that needs no rule: an instance answers the call that it was given.
-        if case .plain = route.kind, self.calls.hasRunningCalls(ClientHandle(rawValue: UInt32(session))),
+        if case .plain = route.kind, self.calls.mayAnswerAnywhere(ClientHandle(rawValue: UInt32(session))),
             let code = self.acceptPlainReply(publish, along: route, from: session, now: now)
         {
             return code
@@ -122,7 +122,7 @@ extension Broker {
         switch route.kind {
         case .request(let name, let levels), .async(let name, let levels):
             self.failDenied(publish, of: name, levels, from: session, now: now)
-        case .plain, .cancel, .reply, .catalog, .instance, .reserved, .forbidden:
+        case .plain, .cancel, .reply, .catalog, .instance, .control, .reserved, .forbidden:
             break
         }
         self.events.append(

@@ -73,7 +73,7 @@ extension Broker {
             return .failure(ProtocolViolation(.protocolError, "a shared subscription cannot be no-local"))
         }
         let isReplacing = self.sessions[session].subscriptions[filter] != nil
-        if !isReplacing, self.sessions[session].subscriptions.count >= self.limits.session.subscriptionsMax {
+        if !isReplacing, !self.hasRoom(for: filter, session: session) {
             return .failure(ProtocolViolation(.quotaExceeded, "the client holds too many subscriptions"))
         }
         if !isReplacing, self.subscriptions.count + self.subscriptions.sharedCount >= self.limits.subscriptionsMax {
@@ -97,13 +97,23 @@ extension Broker {
         let entry = SubscriptionTree.Entry(
             subscriber: subscriber, options: record.options.rawValue, identifier: record.identifier)
         _ = self.subscriptions.insert(record.filter, entry)
-        if old == nil { self.instanceArrived(record.filter, session: session, now: now) }
+        if old == nil, CallFilter.isOfFunction(record.filter) { self.sessions[session].callSubscriptionCount += 1 }
+        self.instanceArrived(record.filter, session: session, now: now)
         return old == nil
+    }
+
+    /// Whether the client may hold one more subscription. Those by which functions are served have a limit of their own.
+    private func hasRoom(for filter: TopicFilter, session: Int) -> Bool {
+        let limits = self.limits.session
+        let ofCalls = self.sessions[session].callSubscriptionCount
+        if CallFilter.isOfFunction(filter) { return ofCalls < limits.callSubscriptionsMax }
+        return self.sessions[session].subscriptions.count - ofCalls < limits.subscriptionsMax
     }
 
     mutating func removeSubscription(_ record: Session.SubscriptionRecord, session: Int, now: Timestamp) {
         _ = self.subscriptions.remove(record.filter, SubscriptionTree.Subscriber(rawValue: UInt32(session)))
         self.storeRemoval(of: record.filter, session: session)
+        if CallFilter.isOfFunction(record.filter) { self.sessions[session].callSubscriptionCount -= 1 }
         self.instanceLeft(record.filter, session: session, now: now)
     }
 

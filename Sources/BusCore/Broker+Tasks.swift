@@ -7,9 +7,10 @@ import NIOCore
 /// The broker as the caller of asynchronous calls.
 enum TaskCaller {
     /// No session has this number: there are never so many.
-    static let handle = ClientHandle(rawValue: .max)
+    static let handle = ClientHandle.platform
     /// The encoding of a client identifier that no client can have: it would hold a null character.
-    private static let replyTopic = CallTopic.reply(client: "%00", call: nil, errorStatus: nil).string
+    static let level = "%00"
+    private static let replyTopic = CallTopic.reply(client: Self.level, call: nil, errorStatus: nil).string
 
     static func address(of task: String) -> CallAddress {
         CallAddress(replyTopic: self.replyTopic, correlation: Correlation(Array(task.utf8)))
@@ -35,7 +36,7 @@ extension Broker {
         let refusal =
             properties.refusal(of: name)
             ?? self.tasks.accept(
-                task, name, StoredPublish(publish), terms: properties.terms, now: now.nanoseconds)
+                task, name, StoredPublish(publish.compacted()), terms: properties.terms, now: now.nanoseconds)
         if let refusal {
             if let address { self.fail(refusal, address, isReplay: false, now: now) }
             return ReasonCode(rawValue: max(refusal.publishReasonCode, 0x80))
@@ -156,10 +157,11 @@ extension Broker {
                 topic: CallTopic.dead(task.function).string, qos: .atLeastOnce, properties: properties,
                 payload: task.message.publish.payload),
             from: nil, now: now)
-        self.events.append(
-            .call(
-                kind: "dead", function: task.function.description, detail: "task \(task.identifier): \(failure.message)"
-            ))
+        self.deadLetters.append(
+            DeadLetter(
+                task: task.identifier, function: task.function, publish: task.message.publish,
+                attempts: task.attempts, failure: failure, diedAt: now))
+        self.report(.dead, of: task.function, "task \(task.identifier): \(failure.message)", now: now)
     }
 }
 

@@ -35,6 +35,9 @@ package struct Broker: ~Copyable, Sendable {
     var journal = Journal()
     /// Holds for connections and topics that come from now on.
     package var durability = Durability()
+    var deadLetters = DeadLetters()
+    var controlGrants = ControlGrants()
+    var eventInterest = EventInterest()
     /// The call table's answers to the input in hand; empty between inputs.
     var callEffects: [CallTable.Effect] = []
     var spareCallEffects: [CallTable.Effect] = []
@@ -251,7 +254,7 @@ package struct Broker: ~Copyable, Sendable {
         if self.connections[index].outbound.capacity == 0, let spare = self.spareBuffers.popLast() {
             self.connections[index].outbound = spare
         }
-        if !self.connections[index].isBlocked { self.listed.append(index) }
+        if !self.isBlocked(index) { self.listed.append(index) }
     }
 
     /// Sends a packet other than PUBLISH; `false` when it is larger than the client takes and was dropped

@@ -68,6 +68,8 @@ final class Route: Sendable {
         case async(FunctionName, ReplyLevels?)
         case cancel(FunctionName, ReplyLevels?)
         case reply(ReplyTarget)
+        /// A word of an operator's to instances, and to the broker.
+        case control(verb: String, service: String?, instance: String?)
         case catalog(FunctionName)
         case instance(String)
         /// Of the platform: clients may read there and not write.
@@ -80,8 +82,15 @@ final class Route: Sendable {
     struct ReplyTarget: Sendable {
         /// Percent-encoded client identifier.
         var client: String
-        var isTopicForm: Bool
+        /// The client's session, if it has one.
+        var session: Int?
+        /// Without the levels of an error.
+        var topic: String
+        /// The level that names one call, empty where there is none.
+        var callName = Correlation()
         var errorStatus: Int?
+        /// Nobody will come by here again.
+        var isUsedOnce = false
     }
 
     let topic: [UInt8]
@@ -111,8 +120,8 @@ final class Route: Sendable {
     var isUsedOnce: Bool {
         switch self.kind {
         case .request(_, let levels), .async(_, let levels), .cancel(_, let levels): levels != nil
-        case .reply(let target): target.isTopicForm
-        case .plain, .catalog, .instance, .reserved, .forbidden: false
+        case .reply(let target): target.isUsedOnce
+        case .plain, .control, .catalog, .instance, .reserved, .forbidden: false
         }
     }
 

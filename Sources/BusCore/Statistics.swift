@@ -26,6 +26,9 @@ package struct Statistics: Sendable, Equatable {
     package var clientsConnected = 0
     package var callsAnswered = 0
     package var callsFailed = 0
+    /// Answers that came after their call had ended, and interim replies that nobody wanted.
+    package var answersLate = 0
+    package var interimDropped = 0
     package var connectionsOpened = 0
     package var connectionsRefused = 0
     /// Acknowledgements for identifiers that are not under way: late ones after a takeover, or a client's mistake.

@@ -59,6 +59,7 @@ package struct StoreLoader: ~Copyable {
             broker.journal.add(.removeMessage(number: number))
         }
         for session in self.interrupted { broker.storeTerms(of: session, disconnectedAt: self.now) }
+        broker.performCallEffects(now: self.now)
     }
 
     private mutating func skip() {
@@ -93,6 +94,7 @@ package struct StoreLoader: ~Copyable {
         if !filter.isShared, Broker.servesCalls(filter) { options.markInstance() }
         let record = Session.SubscriptionRecord(filter: filter, options: options, identifier: stored.identifier)
         broker.sessions[session].subscriptions[filter] = record
+        if CallFilter.isOfFunction(filter) { broker.sessions[session].callSubscriptionCount += 1 }
         let entry = SubscriptionTree.Entry(
             subscriber: SubscriptionTree.Subscriber(rawValue: UInt32(session)), options: options.rawValue,
             identifier: stored.identifier)
@@ -141,7 +143,8 @@ package struct StoreLoader: ~Copyable {
         if case .catalog(let name) = broker.callKind(ofTopic: topic),
             let descriptor = try? FunctionDescriptor(parsing: String(buffer: publish.payload))
         {
-            broker.calls.catalogChanged(name, descriptor, now: self.now.nanoseconds)
+            broker.calls.catalogChanged(
+                name, descriptor, now: self.now.nanoseconds, effects: &broker.callEffects)
         }
     }
 }

@@ -4,17 +4,24 @@ import BusWire
 /// A PUBLISH in the hands of the call table.
 final class StoredPublish: CallMessage {
     let publish: Publish
+    /// The properties are already those for an instance, but for what changes from attempt to attempt.
+    let isImage: Bool
+
+    init(_ publish: Publish, isImage: Bool = false) {
+        self.publish = publish
+        self.isImage = isImage
+    }
 
     /// Takes the content into storage of its own: what is kept must not pin the 64 KiB that one read brought.
-    init(_ publish: Publish) {
-        self.publish = publish.compacted()
-    }
+    func kept() -> any CallMessage { StoredPublish(self.publish.compacted(), isImage: self.isImage) }
 }
 
 extension CallMessage {
     /// The message as this room gave it to the table.
-    var publish: Publish {
+    var stored: StoredPublish {
         // The table gives back what it got, and this room gives it nothing else.
-        unsafe unsafeDowncast(self, to: StoredPublish.self).publish
+        unsafe unsafeDowncast(self, to: StoredPublish.self)
     }
+
+    var publish: Publish { self.stored.publish }
 }

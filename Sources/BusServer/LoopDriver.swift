@@ -24,6 +24,7 @@ final class LoopDriver {
     private let log: EventLog
     private var handlers: [ConnectionHandler?] = []
     private var outputs: [Output] = []
+    private var isDistributing = false
     /// Buffers that were written to their end: the broker's next outputs need no others.
     private var written: [ByteBuffer] = []
     /// Connections that were read since the last flush.
@@ -130,6 +131,7 @@ final class LoopDriver {
     func flush() {
         let (events, logins, wakeUp, isStarved) = self.broker.withBroker { broker in
             broker.recycle(&self.written)
+            self.broker.store?.takeChanges(of: &broker)
             broker.takeOutputs(into: &self.outputs)
             return (
                 broker.takeEvents(), broker.takeAuthenticationRequests(), broker.nextWakeUp, broker.hasStarved
@@ -153,19 +155,30 @@ final class LoopDriver {
         }
     }
 
+    /// A write can find its socket full, which is an input of the broker and brings further outputs: they are appended,
+    /// and written in their turn.
     private func distribute() {
+        guard !self.isDistributing else { return }
+        self.isDistributing = true
+        defer { self.isDistributing = false }
         var mail: [Int: [Output]] = [:]
-        while let output = self.outputs.popLast() {
+        var next = 0
+        while next < self.outputs.count {
+            var output = self.outputs[next]
+            // Whoever writes the bytes is to be the only one that holds them.
+            self.outputs[next].bytes = ByteBuffer()
+            next += 1
             if output.loop == self.index {
-                self.write(output)
+                self.write(&output)
             } else {
                 mail[output.loop, default: []].append(output)
             }
         }
+        self.outputs.removeAll(keepingCapacity: true)
         for (loop, outputs) in mail { self.broker.post(outputs, to: loop) }
     }
 
-    private func write(_ output: consuming Output) {
+    private func write(_ output: inout Output) {
         guard output.connection.index < self.handlers.count,
             let handler = self.handlers[output.connection.index], handler.identifier == output.connection
         else { return }
@@ -175,7 +188,7 @@ final class LoopDriver {
     }
 
     func takeMail() {
-        for output in self.broker.takeMail(of: self.index) { self.write(output) }
+        for var output in self.broker.takeMail(of: self.index) { self.write(&output) }
     }
 
     private func feedStarved() {
@@ -188,14 +201,28 @@ final class LoopDriver {
     /// Begins what is done from time to time; the first loop does it for all.
     func start(systemInterval: UInt64) {
         guard self.index == 0 else { return }
+        let bound = NIOLoopBound(self, eventLoop: self.eventLoop)
+        self.broker.store?.listen { [eventLoop] in eventLoop.execute { bound.value.settleStore() } }
         self.broker.withBroker { $0.startSystemTopics(every: systemInterval, now: Self.now()) }
         self.flush()
         self.measureMemory()
     }
 
+    /// The store has news: what waited for a commit leaves.
+    private func settleStore() {
+        guard let store = self.broker.store else { return }
+        self.broker.withBroker { store.settle(&$0, now: Self.now()) }
+        self.flush()
+    }
+
     /// Once a second.
     private func measureMemory() {
         self.eventLoop.assumeIsolated().scheduleTask(in: .seconds(1)) { self.measureMemory() }
+        if self.broker.store != nil {
+            self.broker.withBroker {
+                $0.setWallClock(milliseconds: StoreLink.wallMilliseconds(), now: Self.now())
+            }
+        }
         guard let bytes = ProcessMemory.resident() else { return }
         let hasEvents = self.broker.withBroker { broker in
             let before = broker.pressure

@@ -43,6 +43,8 @@ package struct Session: Sendable {
     package var expirySeconds: UInt32 = 0
     package var expiresAt = Timestamp.never
     package var subscriptions: [TopicFilter: SubscriptionRecord] = [:]
+    /// How many of them are to topics of one function each.
+    package var callSubscriptionCount = 0
     package var window: OutboundWindow
     package var inbound: InboundWindow
     package var queue = MessageQueue()

@@ -20,6 +20,9 @@ package struct SessionLimits: Sendable, Equatable {
     package var clientIdentifierBytesMax = 256
     /// Subscriptions of one client; SUBACK 0x97 beyond.
     package var subscriptionsMax = 1000
+    /// Subscriptions of one client to requests, invocations and cancellations of functions, which do not count above;
+    /// SUBACK 0x97 beyond. A host has two for each of its functions.
+    package var callSubscriptionsMax = 10_000
     /// Bytes written to a client and not yet taken by it. Above it QoS 0 is dropped and QoS 1 and 2 wait in the queue.
     package var outboundBytesMax = 1 << 20
     /// Largest packet a client may send, in bytes; announced in CONNACK, 0x95 beyond.

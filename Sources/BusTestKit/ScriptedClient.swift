@@ -85,6 +85,11 @@ package final class ScriptedClient {
         return publishes
     }
 
+    /// Puts packets that were taken back before those that came since.
+    package func putBack(_ packets: [Packet]) {
+        self.received = packets + self.received
+    }
+
     @discardableResult
     package func takeAll() -> [Packet] {
         defer { self.received = [] }

@@ -38,6 +38,24 @@ extension SubscriptionTree {
         if plus != EdgeTable.none { unsafe self.visit(plus, rest: tail, into: &matches) }
     }
 
+    /// Whether some filter can match topics below a topic of these levels: what nobody can hear need not be said.
+    package func reaches(below topic: String) -> Bool {
+        var numbers: [UInt32] = []
+        unsafe topic.withBytes { bytes in
+            unsafe bytes.forEachLevel { level in numbers.append(unsafe self.levels.find(level)) }
+        }
+        return self.reaches(Self.root, numbers[...])
+    }
+
+    private func reaches(_ node: UInt32, _ rest: ArraySlice<UInt32>) -> Bool {
+        if self.nodes[Int(node)].multiChild != EdgeTable.none { return true }
+        guard let level = rest.first else { return self.nodes[Int(node)].childCount > 0 }
+        let named = self.namedChild(of: node, level)
+        if named != EdgeTable.none, self.reaches(named, rest.dropFirst()) { return true }
+        let plus = self.nodes[Int(node)].plusChild
+        return plus != EdgeTable.none && self.reaches(plus, rest.dropFirst())
+    }
+
     func namedChild(of node: UInt32, _ level: UInt32) -> UInt32 {
         level == LevelTable.none ? EdgeTable.none : self.edges.child(of: node, level: level)
     }

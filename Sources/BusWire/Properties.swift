@@ -109,10 +109,10 @@ extension Properties: Sequence {
 
 extension Properties {
     /// Where one property lies in a block.
-    struct EncodedProperty {
-        var identifier: PropertyIdentifier
-        var valueStart: Int
-        var end: Int
+    package struct EncodedProperty: Sendable {
+        package var identifier: PropertyIdentifier
+        package var valueStart: Int
+        package var end: Int
     }
 
     func first(_ identifier: PropertyIdentifier) -> EncodedProperty? {
@@ -126,7 +126,8 @@ extension Properties {
         return nil
     }
 
-    func encodedProperty(at position: Int) -> EncodedProperty {
+    /// The property that begins at `position`, which is 0 or the end of another one.
+    package func encodedProperty(at position: Int) -> EncodedProperty {
         self.encoded.readableBytesUInt8Span.encodedProperty(at: position)
     }
 
@@ -138,7 +139,7 @@ extension Properties {
         self.encoded.readableBytesUInt8Span.uint16(at: property.valueStart)
     }
 
-    func uint32(_ property: EncodedProperty) -> UInt32 {
+    package func uint32(_ property: EncodedProperty) -> UInt32 {
         self.encoded.readableBytesUInt8Span.uint32(at: property.valueStart)
     }
 
@@ -146,15 +147,15 @@ extension Properties {
         self.encoded.readableBytesUInt8Span.validVariableByteInteger(at: property.valueStart)
     }
 
-    func string(_ property: EncodedProperty) -> String {
+    package func string(_ property: EncodedProperty) -> String {
         self.string(from: property.valueStart + 2, to: property.end)
     }
 
-    func binary(_ property: EncodedProperty) -> ByteBuffer {
+    package func binary(_ property: EncodedProperty) -> ByteBuffer {
         self.slice(from: property.valueStart + 2, to: property.end)
     }
 
-    func stringPair(_ property: EncodedProperty) -> (name: String, value: String) {
+    package func stringPair(_ property: EncodedProperty) -> (name: String, value: String) {
         let nameStart = property.valueStart + 2
         let nameEnd = nameStart + Int(self.uint16(property))
         return (self.string(from: nameStart, to: nameEnd), self.string(from: nameEnd + 2, to: property.end))

@@ -234,14 +234,21 @@ struct PropertyFindings {
     init() {}
 
     init(_ properties: Properties) {
-        guard !properties.isEmpty else { return }
+        self.init(properties.encoded.readableBytesUInt8Span)
+    }
+
+    /// - Parameter block: a valid one.
+    init(_ block: Span<UInt8>) {
         var position = 0
-        while position < properties.byteCount {
-            let property = properties.encodedProperty(at: position)
-            if property.identifier == .topicAlias { self.topicAlias = properties.uint16(property) }
-            if property.identifier == .messageExpiryInterval { self.expiryOffset = property.valueStart }
-            if property.identifier == .subscriptionIdentifier { self.hasSubscriptionIdentifiers = true }
-            if property.identifier == .payloadFormatIndicator { self.claimsUTF8 = properties.byte(property) == 1 }
+        while position < block.count {
+            let property = block.encodedProperty(at: position)
+            switch property.identifier {
+            case .topicAlias: self.topicAlias = block.uint16(at: property.valueStart)
+            case .messageExpiryInterval: self.expiryOffset = property.valueStart
+            case .subscriptionIdentifier: self.hasSubscriptionIdentifiers = true
+            case .payloadFormatIndicator: self.claimsUTF8 = block[property.valueStart] == 1
+            default: break
+            }
             position = property.end
         }
     }

@@ -45,6 +45,8 @@ public struct BusError: Error, Sendable, CustomStringConvertible {
         public static let replySubscriptionRefused = Code(rawValue: "REPLY_SUBSCRIPTION_REFUSED")
         /// Local: the broker refused the connection.
         public static let connectionRefused = Code(rawValue: "CONNECTION_REFUSED")
+        /// Local: the function answered, and its answer is not what was asked for.
+        public static let invalidAnswer = Code(rawValue: "INVALID_ANSWER")
         /// Local: the arguments are wrong.
         public static let invalidArgument = Code(rawValue: "INVALID_ARGUMENT")
     }
@@ -71,6 +73,10 @@ public struct BusError: Error, Sendable, CustomStringConvertible {
     public var retryAfter: Duration?
     /// The payload of the failure's reply, most often JSON.
     public var payload: Payload = .empty
+    /// The function says that no other attempt can succeed (`fc-retry: no`).
+    public var isPermanent = false
+    /// Who answered, where the broker says it.
+    public var instance: String?
 
     /// A failure; `status` is 0 for a local one.
     public init(_ code: Code, status: Int = 0, executed: Executed = .none, _ message: String) {
@@ -82,7 +88,9 @@ public struct BusError: Error, Sendable, CustomStringConvertible {
 
     /// Whether the same call may be made again without running twice.
     public var isRetriable: Bool {
-        self.executed == .none && ![.notAuthorized, .invalidRequest, .invalidArgument, .cancelled].contains(self.code)
+        let isFinal = [400, 401, 403, 404, 409, 413, 415, 505, 508].contains(self.status) && self.code != .noFunction
+        return self.executed == .none && !self.isPermanent && !isFinal
+            && ![.invalidArgument, .cancelled, .replySubscriptionRefused, .connectionRefused].contains(self.code)
     }
 
     /// `NO_FUNCTION (404): no function …`

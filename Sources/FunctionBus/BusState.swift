@@ -32,6 +32,8 @@ struct BusState: Sendable {
         var continuation: CheckedContinuation<Result<Outcome, BusError>, Never>
         /// What a timeout means here.
         var timeoutError: BusError
+        /// Hears of interim replies; called on the transport's thread.
+        var onProgress: (@Sendable (Reply) -> Void)?
     }
 
     /// A filter that somebody reads.
@@ -49,6 +51,8 @@ struct BusState: Sendable {
     var subscriptions: [String: Subscription] = [:]
     var services: [BusContract.FunctionName: Service] = [:]
     var hasReplySubscription = false
+    /// By function, for those whose calls were repeated.
+    var retryBudgets: [BusContract.FunctionName: RetryBudget] = [:]
     /// Replies that nobody waited for any more.
     var lateReplyCount = 0
     /// When the sweep that ends overdue waits is set to run.

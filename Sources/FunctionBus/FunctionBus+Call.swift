@@ -11,30 +11,81 @@ extension FunctionBus {
     public func call(
         _ function: FunctionName, _ payload: Payload = .empty, options: CallOptions = .init()
     ) async throws(BusError) -> Reply {
+        try await self.call(function, payload, options: options, onProgress: nil)
+    }
+
+    /// Makes the attempts that the call's policy allows, all under one correlation, so that the broker knows a
+    /// repetition of what ran already.
+    func call(
+        _ function: FunctionName, _ payload: Payload, options: CallOptions,
+        onProgress: (@Sendable (Reply) -> Void)?
+    ) async throws(BusError) -> Reply {
         let scope = CallScope.current
         let deadline = min(.now + options.timeout, scope?.deadline ?? .now + options.timeout)
         if let scope, scope.hops >= ContractLimits.hopsMax { throw BusError(Failure.loop(function.contract)) }
-        try await self.waitForConnection(until: deadline)
-        try await self.subscribeToReplies(until: deadline)
         let correlation = CallIdentifier.make()
+        var attempt = 1
+        while true {
+            do throws(BusError) {
+                let call = Attempt(
+                    function: function, payload: payload, options: options, scope: scope, deadline: deadline,
+                    correlation: correlation, onProgress: onProgress)
+                let reply = try await self.make(call)
+                if attempt > 1 { self.state.withLock { $0.retryBudgets[function.contract]?.succeeded() } }
+                return reply
+            } catch {
+                guard
+                    options.retry.allowsRetry(
+                        after: error, attempt: attempt, isIdempotent: options.isIdempotent == true)
+                else { throw error }
+                let pause = options.retry.pause(after: error, attempt: attempt, random: .random(in: 0...1))
+                guard .now + pause < deadline, self.mayRetry(function.contract) else { throw error }
+                guard (try? await Task.sleep(for: pause)) != nil else { throw .cancelled }
+                attempt += 1
+            }
+        }
+    }
+
+    private func mayRetry(_ function: BusContract.FunctionName) -> Bool {
+        self.state.withLock { $0.retryBudgets[function, default: RetryBudget()].take() }
+    }
+
+    /// One attempt of a call.
+    private struct Attempt: Sendable {
+        var function: FunctionName
+        var payload: Payload
+        var options: CallOptions
+        var scope: CallScope?
+        var deadline: ContinuousClock.Instant
+        var correlation: [UInt8]
+        var onProgress: (@Sendable (Reply) -> Void)?
+    }
+
+    private func make(_ call: Attempt) async throws(BusError) -> Reply {
+        let function = call.function
+        try await self.waitForConnection(until: call.deadline)
+        try await self.subscribeToReplies(until: call.deadline)
+        var options = call.options
+        if call.onProgress != nil { options.userProperties.append((PropertyName.progress, "1")) }
         let request = try self.request(
-            CallTopic.request(function.contract, nil).string, payload, options, scope: scope, deadline: deadline,
-            correlation: correlation)
+            CallTopic.request(function.contract, nil).string, call.payload, options, scope: call.scope,
+            deadline: call.deadline, correlation: call.correlation)
         let timeoutError = BusError(
             .localTimeout, status: 408, executed: .maybe,
             "no answer from \(function) in \(options.timeout): it may still run")
         do throws(BusError) {
             // The broker's own 408 says more than ours: it gets a moment to arrive.
             let outcome = try await self.wait(
-                until: deadline + .milliseconds(self.isConnectedToFcbus ? 250 : 0), timeoutError: timeoutError
+                until: call.deadline + .milliseconds(self.isConnectedToFcbus ? 250 : 0), timeoutError: timeoutError,
+                onProgress: call.onProgress
             ) { _ throws(BusError) in
                 let packet = try self.attempt { () throws(MosquittoFailure) in try self.transport.publish(request) }
-                return .reply(correlation: correlation, packet: packet)
+                return .reply(correlation: call.correlation, packet: packet)
             }
             return try self.reply(outcome, function: function)
         } catch {
             if error.code == .cancelled || error.code == .localTimeout {
-                self.sendCancel(of: function, correlation: correlation)
+                self.sendCancel(of: function, correlation: call.correlation)
             }
             throw error
         }
@@ -168,10 +219,21 @@ extension FunctionBus {
                 properties.first(PropertyName.statusMessage) ?? "the function failed and did not say why")
             error.retryAfter = properties.first(PropertyName.retryAfter).flatMap { Int($0) }.map { .milliseconds($0) }
             error.payload = Payload(message.payload)
+            error.isPermanent = properties.first(PropertyName.retry) == "no"
+            error.instance = properties.first(PropertyName.instance)
             throw error
         }
         return Reply(
-            payload: Payload(message.payload), status: status, contentType: properties.contentType,
+            payload: Payload(message.payload), status: status, instance: properties.first(PropertyName.instance),
+            contentType: properties.contentType, userProperties: properties.userProperties)
+    }
+
+    /// An interim reply.
+    static func report(_ message: MosquittoMessage) -> Reply {
+        let properties = message.properties
+        return Reply(
+            payload: Payload(message.payload), status: properties.first(PropertyName.status).flatMap { Int($0) } ?? 200,
+            isInterim: true, instance: properties.first(PropertyName.instance), contentType: properties.contentType,
             userProperties: properties.userProperties)
     }
 

@@ -168,7 +168,7 @@ extension FunctionBus {
             topic: replyTopic, correlation: properties.correlationData,
             isTopicForm: properties.responseTopic == nil, deadline: deadline)
         let hops = properties.first(PropertyName.hops).flatMap { Int($0) } ?? 0
-        let request = Request(
+        var request = Request(
             function: service.function.name, payload: Payload(message.payload),
             context: properties.first(PropertyName.context), contentType: properties.contentType, deadline: deadline,
             callerIdentifier: properties.first(PropertyName.callerIdentifier),
@@ -176,6 +176,11 @@ extension FunctionBus {
             task: properties.first(PropertyName.task),
             identifier: properties.correlationData.map(Self.hexadecimal) ?? levels?.call ?? "",
             userProperties: properties.userProperties)
+        if properties.first(PropertyName.progress) == "1", !replyTopic.isEmpty {
+            request.reporter = Reporter { [weak self] response, number in
+                self?.publishReply(address.message(response, interim: number))
+            }
+        }
         let scope = CallScope(
             deadline: deadline, hops: hops, traceParent: properties.first(PropertyName.traceParent),
             traceState: properties.first(PropertyName.traceState))
@@ -198,8 +203,13 @@ extension FunctionBus {
 
     private func run(_ arrival: Service.Arrival, at service: Service) {
         let task = Task {
-            let answer = await self.answer(to: arrival, at: service)
-            service.answered(arrival.key, answer)
+            let result = await self.result(of: arrival, at: service)
+            let answer =
+                switch result {
+                case .success(let response): arrival.reply.message(response)
+                case .failure(let failure): arrival.reply.message(failure)
+                }
+            service.answered(arrival.key, answer, hasRun: result.mayHaveRun)
             self.publishReply(answer)
         }
         service.started(arrival.key, task)
@@ -207,7 +217,7 @@ extension FunctionBus {
 
     /// Runs the handler in a task of its own. When it takes too long the answer does not wait for it, but its place
     /// stays taken until it ends.
-    private func answer(to arrival: Service.Arrival, at service: Service) async -> MosquittoMessage {
+    private func result(of arrival: Service.Arrival, at service: Service) async -> Result<Response, Failure> {
         let timeout = min(service.function.options.timeout, arrival.request.remaining)
         let race = Race<Result<Response, Failure>>()
         let handler = Task {
@@ -235,10 +245,7 @@ extension FunctionBus {
             handler.cancel()
         }
         timer.cancel()
-        switch result {
-        case .success(let response): return arrival.reply.message(response)
-        case .failure(let failure): return arrival.reply.message(failure)
-        }
+        return result
     }
 
     private static func handle(_ request: Request, _ service: Service) async -> Result<Response, Failure> {
@@ -279,5 +286,12 @@ extension FunctionBus {
         return ReplyAddress(
             topic: message.topic, correlation: message.properties.correlationData, isTopicForm: call != nil,
             deadline: .now + .seconds(Int64(seconds)))
+    }
+}
+
+extension Result<Response, Failure> {
+    /// Whether the handler may have done its work: otherwise the same request may come again and is run then.
+    fileprivate var mayHaveRun: Bool {
+        if case .failure(let failure) = self { failure.executed != .none } else { true }
     }
 }

@@ -11,13 +11,19 @@ extension FunctionBus {
     ///     registered.
     func wait(
         until deadline: ContinuousClock.Instant, timeoutError: BusError,
+        onProgress: (@Sendable (Reply) -> Void)? = nil,
         _ begin: @Sendable (inout BusState) throws(BusError) -> BusState.Waiter.Purpose?
     ) async throws(BusError) -> BusState.Outcome {
         let identifier = self.state.withLock { $0.makeIdentifier() }
         let result = await withTaskCancellationHandler {
             await withCheckedContinuation { continuation in
                 let early = self.register(
-                    identifier, deadline: deadline, timeoutError: timeoutError, continuation, begin)
+                    identifier, deadline: deadline, begin
+                ) { purpose in
+                    BusState.Waiter(
+                        purpose: purpose, deadline: deadline, continuation: continuation, timeoutError: timeoutError,
+                        onProgress: onProgress)
+                }
                 if let early { continuation.resume(returning: early) }
                 if Task.isCancelled { self.cancel(identifier) }
             }
@@ -29,17 +35,14 @@ extension FunctionBus {
 
     /// The result, where there is nothing to wait for.
     private func register(
-        _ identifier: UInt64, deadline: ContinuousClock.Instant, timeoutError: BusError,
-        _ continuation: CheckedContinuation<Result<BusState.Outcome, BusError>, Never>,
-        _ begin: @Sendable (inout BusState) throws(BusError) -> BusState.Waiter.Purpose?
+        _ identifier: UInt64, deadline: ContinuousClock.Instant,
+        _ begin: @Sendable (inout BusState) throws(BusError) -> BusState.Waiter.Purpose?,
+        makeWaiter: (BusState.Waiter.Purpose) -> BusState.Waiter
     ) -> Result<BusState.Outcome, BusError>? {
         self.state.withLock { state in
             do throws(BusError) {
                 guard let purpose = try begin(&state) else { return .success(.connected) }
-                state.add(
-                    BusState.Waiter(
-                        purpose: purpose, deadline: deadline, continuation: continuation, timeoutError: timeoutError),
-                    as: identifier)
+                state.add(makeWaiter(purpose), as: identifier)
                 self.armSweep(&state, for: deadline)
                 return nil
             } catch {

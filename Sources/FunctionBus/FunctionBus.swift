@@ -155,18 +155,27 @@ public final class FunctionBus: Sendable {
         waiter?.continuation.resume(returning: result)
     }
 
+    private func replied(_ message: MosquittoMessage) {
+        let isInterim = message.properties.first(PropertyName.more) == "1"
+        let waiter = self.state.withLock { state -> BusState.Waiter? in
+            guard let correlation = message.properties.correlationData,
+                let identifier = state.waiterOfReply[correlation]
+            else {
+                state.lateReplyCount += 1
+                return nil
+            }
+            return isInterim ? state.waiters[identifier] : state.take(identifier)
+        }
+        if isInterim {
+            waiter?.onProgress?(Self.report(message))
+        } else {
+            waiter?.continuation.resume(returning: .success(.replied(message)))
+        }
+    }
+
     private func received(_ message: MosquittoMessage) {
         if message.topic == self.replyTopic {
-            let waiter = self.state.withLock { state -> BusState.Waiter? in
-                guard let correlation = message.properties.correlationData,
-                    let identifier = state.waiterOfReply[correlation]
-                else {
-                    state.lateReplyCount += 1
-                    return nil
-                }
-                return state.take(identifier)
-            }
-            waiter?.continuation.resume(returning: .success(.replied(message)))
+            self.replied(message)
             return
         }
         if self.serve(message) { return }

@@ -76,11 +76,12 @@ final class Service: Sendable {
         }
     }
 
-    func answered(_ key: [UInt8], _ answer: MosquittoMessage) {
+    /// - Parameter hasRun: whether the request may have run, so that a repetition of it gets the same answer.
+    func answered(_ key: [UInt8], _ answer: MosquittoMessage, hasRun: Bool) {
         guard !key.isEmpty else { return }
         self.state.withLock { state in
             state.running[key] = nil
-            guard state.answers.updateValue(answer, forKey: key) == nil else { return }
+            guard hasRun, state.answers.updateValue(answer, forKey: key) == nil else { return }
             state.answerOrder.append(key)
             if state.answerOrder.count > Self.answersMax { state.answers[state.answerOrder.removeFirst()] = nil }
         }
@@ -147,6 +148,16 @@ struct ReplyAddress: Sendable {
                 (PropertyName.status, isEmpty ? "204" : "200"), (PropertyName.executed, "yes"),
                 (PropertyName.by, "host"),
             ])
+        return message
+    }
+
+    /// An interim reply, its number counted from 1.
+    func message(_ response: Response, interim number: Int) -> MosquittoMessage {
+        var message = MosquittoMessage(topic: self.topic, payload: response.payload.bytes, qos: 1)
+        message.properties.contentType = response.contentType
+        self.complete(
+            &message,
+            [(PropertyName.status, "200"), (PropertyName.more, "1"), (PropertyName.sequence, "\(number)")])
         return message
     }
 

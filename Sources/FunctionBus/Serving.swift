@@ -23,6 +23,9 @@ public struct Request: Sendable {
     /// All user properties.
     public var userProperties: [(name: String, value: String)]
 
+    /// Where reports of progress go; `nil` where nobody wants them.
+    var reporter: Reporter?
+
     /// What is left until the deadline; never negative.
     public var remaining: Duration { max(.zero, self.deadline - .now) }
 }

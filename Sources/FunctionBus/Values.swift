@@ -75,6 +75,8 @@ public struct CallOptions: Sendable {
     public var key: String?
     /// How long the call may wait for an instance to appear, inside the deadline. Default: not at all.
     public var waitForInstance: Duration = .zero
+    /// What happens when the call fails. Default: it is not made again.
+    public var retry = RetryPolicy.none
     /// MIME type of the payload.
     public var contentType: String?
     /// More user properties, delivered as they are.
@@ -95,6 +97,10 @@ public struct Reply: Sendable {
     public var payload: Payload
     /// 200 or 204.
     public var status: Int
+    /// The function is not done: a report of its progress.
+    public var isInterim = false
+    /// The instance that answered, where it says so.
+    public var instance: String?
     /// MIME type of the payload, if the function said one.
     public var contentType: String?
     /// User properties of the answer, those of the protocol included.

@@ -8,6 +8,8 @@ final class Note: CallMessage {
     let text: String
 
     init(_ text: String) { self.text = text }
+
+    func kept() -> any CallMessage { self }
 }
 
 /// A call table, a clock and short words for what goes in and comes out.
@@ -26,10 +28,13 @@ struct CallScene {
 
     // MARK: Inputs
 
-    mutating func subscribe(_ instance: UInt32, to filter: String, capacity: Int = 64) throws {
+    mutating func subscribe(
+        _ instance: UInt32, to filter: String, capacity: Int = 64, terms: InstanceTerms? = nil
+    ) throws {
         self.table.instanceSubscribed(
-            ClientHandle(rawValue: instance), filter: try TopicFilter(filter), capacity: capacity, now: self.now,
-            effects: &self.effects)
+            ClientHandle(rawValue: instance), filter: try TopicFilter(filter),
+            terms: terms ?? InstanceTerms(window: capacity),
+            now: self.now, effects: &self.effects)
     }
 
     mutating func unsubscribe(_ instance: UInt32, from filter: String) throws {
@@ -44,15 +49,20 @@ struct CallScene {
     mutating func catalog(_ function: String = "demo/echo", _ change: (inout FunctionDescriptor) -> Void) throws {
         var descriptor = FunctionDescriptor()
         change(&descriptor)
-        self.table.catalogChanged(try FunctionName(parsing: function), descriptor, now: self.now)
+        self.table.catalogChanged(
+            try FunctionName(parsing: function), descriptor, now: self.now, effects: &self.effects)
     }
 
-    mutating func presence(_ instance: UInt32, _ status: InstanceDescriptor.Status, capacity: Int? = nil) {
+    mutating func presence(
+        _ instance: UInt32, _ status: InstanceDescriptor.Status, capacity: Int? = nil, functions: [String] = [],
+        identifier: String = "i"
+    ) {
         var descriptor = InstanceDescriptor()
         descriptor.status = status
         descriptor.capacity = capacity
+        descriptor.functions = functions
         self.table.presenceChanged(
-            ClientHandle(rawValue: instance), descriptor, now: self.now, effects: &self.effects)
+            ClientHandle(rawValue: instance), identifier, descriptor, now: self.now, effects: &self.effects)
     }
 
     static func address(_ id: String, caller: UInt32) -> CallAddress {
@@ -78,16 +88,21 @@ struct CallScene {
         isInterim: Bool = false, byteCount: Int = 10
     ) -> CallTable.Disposition {
         self.answer(
-            instance, at: Self.address(id, caller: caller),
+            instance, at: Self.address(id, caller: caller), caller: caller,
             CallTable.Outcome(status: status, executed: executed, isInterim: isInterim, byteCount: byteCount))
     }
 
     @discardableResult
     mutating func answer(
-        _ instance: UInt32, at address: CallAddress, _ outcome: CallTable.Outcome = CallTable.Outcome(byteCount: 10)
+        _ instance: UInt32, at address: CallAddress, caller: UInt32? = 1,
+        _ outcome: CallTable.Outcome = CallTable.Outcome(byteCount: 10)
     ) -> CallTable.Disposition {
-        self.table.reply(
-            from: ClientHandle(rawValue: instance), to: address, outcome, message: Note("answer"), now: self.now,
+        let answer = AnswerAddress(
+            topic: address.replyTopic, correlation: address.correlation,
+            caller: caller.map(ClientHandle.init(rawValue:)),
+            callName: address.isTopicForm ? address.name : Correlation())
+        return self.table.reply(
+            from: ClientHandle(rawValue: instance), to: answer, outcome, message: Note("answer"), now: self.now,
             effects: &self.effects)
     }
 
@@ -145,17 +160,30 @@ struct CallScene {
 
     private static func words(_ effect: CallTable.Effect) -> String? {
         switch effect {
-        case .dispatch(let message, let instance, _, let attempt, _):
-            let text = (message as? Note)?.text ?? "?"
-            return "dispatch \(text) to \(instance.rawValue)" + (attempt > 1 ? " attempt \(attempt)" : "")
+        case .dispatch(let dispatch):
+            let text = (dispatch.message as? Note)?.text ?? "?"
+            return "dispatch \(text) to \(dispatch.instance.rawValue)"
+                + (dispatch.attempt > 1 ? " attempt \(dispatch.attempt)" : "")
         case .fail(let failure, let address, let isReplay):
             let id = String(decoding: address.correlation.bytes, as: UTF8.self)
             return "fail \(id) \(failure.status)/\(failure.executed)" + (isReplay ? " replay" : "")
-        case .replay(let message): return "replay \((message as? Note)?.text ?? "?")"
-        case .cancel(_, let address, let instance):
-            return "cancel \(String(decoding: address.correlation.bytes, as: UTF8.self)) at \(instance.rawValue)"
+        case .replay(let message, _): return "replay \((message as? Note)?.text ?? "?")"
+        case .cancel(let order):
+            let id = String(decoding: order.address.correlation.bytes, as: UTF8.self)
+            return "cancel \(id) at \(order.instance.rawValue)"
         case .wake(let name): return "wake \(name)"
         case .event: return nil
         }
+    }
+}
+
+extension CallTable.Disposition {
+    /// Who gets the final reply.
+    var caller: UInt32? {
+        if case .deliver(let answered) = self { answered.caller.rawValue } else { nil }
+    }
+
+    var interimCaller: UInt32? {
+        if case .deliverInterim(let answered) = self { answered.caller.rawValue } else { nil }
     }
 }

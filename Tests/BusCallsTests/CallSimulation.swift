@@ -14,23 +14,13 @@ struct CallSimulation {
         var address: CallAddress
         var deadline: UInt64
         var key: String?
+        var packetBytes: Int
         var digest: UInt64
         var order: Int
         var wasDispatched = false
         /// Its instance died: it may have run.
         var wasLost = false
         var runningAt: UInt32?
-    }
-
-    /// An instance as the outside knows it.
-    struct Server {
-        var functions: Set<Int>
-        var servesAll: Bool
-        var capacity: Int
-        var isDraining = false
-        var running: Set<String> = []
-        /// Calls that it had, for late and double answers.
-        var former: [CallAddress] = []
     }
 
     static let functionCount = 10
@@ -46,6 +36,8 @@ struct CallSimulation {
     var open: [String: Record] = [:]
     var openAtAddress: [CallAddress: String] = [:]
     var servers: [UInt32: Server] = [:]
+    /// Reply topics of calls whose instances know them by other ones.
+    var aliases: [String: String] = [:]
     var recent: [Record] = []
     var admitted = 0
     var ended = 0
@@ -68,7 +60,8 @@ struct CallSimulation {
             descriptor.isIdempotent = index % 2 == 0
             descriptor.queueMax = index == 1 ? 3 : nil
             descriptor.activation = index < 2 ? .onDemand : .always
-            self.table.catalogChanged(name, descriptor, now: self.now)
+            descriptor.concurrency = index == 3 ? 2 : nil
+            self.table.catalogChanged(name, descriptor, now: self.now, effects: &self.effects)
         }
     }
 
@@ -85,6 +78,7 @@ struct CallSimulation {
         case 76..<78: try self.serverUnsubscribes()
         case 78..<81: self.clientLeaves()
         case 81..<86: self.presence()
+        case 86: self.drain()
         default: self.timePasses()
         }
         self.settle()
@@ -121,8 +115,8 @@ struct CallSimulation {
         let record = Record(
             id: id, caller: caller, function: self.random.number(below: Self.functionCount),
             address: CallAddress(replyTopic: topic, correlation: correlation, isTopicForm: form == 8), deadline: 0,
-            key: self.random.chance(30) ? "k\(self.random.number(below: 4))" : nil, digest: self.random.next(),
-            order: self.admitted)
+            key: self.random.chance(30) ? "k\(self.random.number(below: 4))" : nil,
+            packetBytes: self.random.number(below: 1_000), digest: self.random.next(), order: self.admitted)
         if form < 9 { self.recent.append(record) }
         if self.recent.count > 200 { self.recent.removeFirst(100) }
         self.send(record, isNew: true)
@@ -148,6 +142,7 @@ struct CallSimulation {
         request.isIdempotent = self.random.chance(50) ? nil : self.random.chance(50)
         request.acceptsProgress = self.random.chance(50)
         request.key = record.key
+        request.packetBytes = record.packetBytes
         record.deadline = self.now + timeout
         let before = self.effects.count
         let isJoined = record.address.identifiesCall && self.openAtAddress[record.address] != nil
@@ -194,12 +189,14 @@ struct CallSimulation {
             outcome.status = self.random.chance(50) ? .overloaded : .unavailable
             outcome.executed = .none
         }
+        let disposition = self.reply(client, record.address, outcome)
         self.servers[client]?.running.remove(id)
         self.servers[client]?.former.append(record.address)
         self.open[id]?.runningAt = nil
-        switch self.reply(client, record.address, outcome) {
-        case .deliver(let caller):
-            if caller.rawValue != record.caller { self.fail("\(id) was delivered to another caller") }
+        self.aliases[id] = nil
+        switch disposition {
+        case .deliver(let answered):
+            if answered.caller.rawValue != record.caller { self.fail("\(id) was delivered to another caller") }
             if outcome.executed == .none, record.wasLost { self.fail("\(id) may have run and is refused") }
             // It ended before what the table did next.
             self.conclude(id)
@@ -211,8 +208,19 @@ struct CallSimulation {
     private mutating func reply(
         _ client: UInt32, _ address: CallAddress, _ outcome: CallTable.Outcome
     ) -> CallTable.Disposition {
-        self.table.reply(
-            from: ClientHandle(rawValue: client), to: address, outcome, message: Note("answer"), now: self.now,
+        if let id = self.openAtAddress[address], let alias = self.aliases[id], self.open[id]?.runningAt == client {
+            let answer = AnswerAddress(topic: alias, correlation: Correlation())
+            return self.table.reply(
+                from: ClientHandle(rawValue: client), to: answer, outcome, message: Note("answer"), now: self.now,
+                effects: &self.effects)
+        }
+        let answer = AnswerAddress(
+            topic: address.replyTopic, correlation: address.correlation,
+            caller: address.replyTopic.dropFirst("fc/_reply/c".count).split(separator: "/").first
+                .flatMap { UInt32($0) }.map(ClientHandle.init(rawValue:)),
+            callName: address.isTopicForm ? address.name : Correlation())
+        return self.table.reply(
+            from: ClientHandle(rawValue: client), to: answer, outcome, message: Note("answer"), now: self.now,
             effects: &self.effects)
     }
 
@@ -221,74 +229,6 @@ struct CallSimulation {
         self.table.cancel(
             by: ClientHandle(rawValue: self.random.chance(90) ? record.caller : record.caller + 1), record.address,
             waits: self.random.chance(20), now: self.now, effects: &self.effects)
-    }
-
-    // MARK: Who comes and goes
-
-    private mutating func serverComes() throws {
-        let client = UInt32(self.random.number(below: Self.servers.count)) + Self.servers.lowerBound
-        let isMany = self.random.chance(8)
-        let function = self.random.number(below: Self.functionCount)
-        let capacity = 1 + self.random.number(below: 6)
-        if self.servers[client] == nil {
-            if self.servers.count >= 25 { return }
-            self.servers[client] = Server(functions: [], servesAll: false, capacity: capacity)
-        }
-        if isMany { self.servers[client]?.servesAll = true } else { self.servers[client]?.functions.insert(function) }
-        let filter = isMany ? "$share/g/fc/sim/+/req/#" : "$share/fc/fc/\(self.names[function])/req/#"
-        self.table.instanceSubscribed(
-            ClientHandle(rawValue: client), filter: try TopicFilter(filter), capacity: capacity, now: self.now,
-            effects: &self.effects)
-    }
-
-    private mutating func serverUnsubscribes() throws {
-        guard let client = self.pick(self.servers.keys.sorted()), let server = self.servers[client] else { return }
-        var filter = "$share/g/fc/sim/+/req/#"
-        if server.servesAll, self.random.chance(50) {
-            self.servers[client]?.servesAll = false
-        } else if let function = self.pick(server.functions.sorted()) {
-            self.servers[client]?.functions.remove(function)
-            filter = "$share/fc/fc/\(self.names[function])/req/#"
-        } else {
-            self.servers[client]?.servesAll = false
-        }
-        self.table.instanceUnsubscribed(
-            ClientHandle(rawValue: client), filter: try TopicFilter(filter), now: self.now, effects: &self.effects)
-        // An instance that serves nothing and has no calls is a stranger, who may come again as another one.
-        if let left = self.servers[client], left.functions.isEmpty, !left.servesAll { self.clientLeaves(client) }
-    }
-
-    private mutating func clientLeaves() {
-        if self.random.chance(60), let client = self.pick(self.servers.keys.sorted()) {
-            self.clientLeaves(client)
-        } else {
-            self.clientLeaves(UInt32(self.random.number(below: Self.callers.count)) + Self.callers.lowerBound)
-        }
-    }
-
-    private mutating func clientLeaves(_ client: UInt32) {
-        self.drop(client)
-        self.table.clientLeft(
-            ClientHandle(rawValue: client), hasSession: self.random.chance(50), now: self.now, effects: &self.effects)
-    }
-
-    private mutating func drop(_ client: UInt32) {
-        guard let server = self.servers.removeValue(forKey: client) else { return }
-        for id in server.running {
-            self.open[id]?.runningAt = nil
-            self.open[id]?.wasLost = true
-        }
-    }
-
-    private mutating func presence() {
-        guard let client = self.pick(self.servers.keys.sorted()) else { return }
-        var descriptor = InstanceDescriptor()
-        descriptor.status = self.random.chance(30) ? .draining : .online
-        descriptor.capacity = self.random.chance(50) ? self.random.number(below: 9) : nil
-        self.servers[client]?.isDraining = descriptor.status == .draining
-        if let capacity = descriptor.capacity { self.servers[client]?.capacity = max(1, capacity) }
-        self.table.presenceChanged(
-            ClientHandle(rawValue: client), descriptor, now: self.now, effects: &self.effects)
     }
 
     private mutating func timePasses() {
@@ -302,7 +242,7 @@ struct CallSimulation {
         }
     }
 
-    private mutating func pick<Element>(_ elements: [Element]) -> Element? {
+    mutating func pick<Element>(_ elements: [Element]) -> Element? {
         elements.isEmpty ? nil : elements[self.random.number(below: elements.count)]
     }
 }
@@ -314,8 +254,7 @@ extension CallSimulation {
     private mutating func settle() {
         for effect in self.effects {
             switch effect {
-            case .dispatch(let message, let instance, let remaining, let attempt, _):
-                self.dispatched((message as? Note)?.text ?? "", instance.rawValue, remaining, attempt)
+            case .dispatch(let dispatch): self.dispatched(dispatch)
             case .fail(let failure, let address, let isReplay):
                 if isReplay || failure.status == .duplicateMismatch { continue }
                 guard let id = self.openAtAddress[address] else {
@@ -326,24 +265,37 @@ extension CallSimulation {
                     self.fail("\(id) may have run and ends with \(failure.status)/none")
                 }
                 self.conclude(id)
-            case .cancel(_, let address, let instance):
-                let id = self.openAtAddress[address] ?? ""
-                let isThere = self.open[id]?.runningAt == instance.rawValue
-                if !isThere { self.fail("a cancel for \(id) to instance \(instance.rawValue), which has it not") }
+            case .cancel(let order):
+                let id = self.openAtAddress[order.address] ?? ""
+                let isThere = self.open[id]?.runningAt == order.instance.rawValue
+                if !isThere { self.fail("a cancel for \(id) to \(order.instance.rawValue), which has it not") }
             case .replay, .wake, .event: break
             }
         }
         self.effects.removeAll(keepingCapacity: true)
     }
 
-    private mutating func dispatched(_ id: String, _ client: UInt32, _ remaining: UInt64, _ attempt: Int) {
+    private mutating func dispatched(_ dispatch: CallTable.Dispatch) {
+        let id = (dispatch.message as? Note)?.text ?? ""
+        let client = dispatch.instance.rawValue
+        let (remaining, attempt) = (dispatch.remainingNanoseconds, dispatch.attempt)
         guard let record = self.open[id] else { return self.fail("\(id) is dispatched and not open") }
         guard let server = self.servers[client] else { return self.fail("\(id) goes to \(client), which is gone") }
-        if server.isDraining { self.fail("\(id) goes to \(client), which is draining") }
-        if !server.servesAll, !server.functions.contains(record.function) {
-            self.fail("\(client) does not serve \(id)")
+        if server.drains(record.function) { self.fail("\(id) goes to \(client), which is draining") }
+        if !server.forms(record.function).isSuperset(of: dispatch.forms) || dispatch.forms.isEmpty {
+            self.fail("\(client) does not serve \(id), or not so")
         }
-        if server.running.count >= server.capacity { self.fail("\(client) gets more than its capacity") }
+        let here = server.running.count { self.open[$0]?.function == record.function }
+        let capacity = server.capacity(record.function, concurrency: record.function == 3 ? 2 : nil)
+        if here >= capacity { self.fail("\(client) gets more than its capacity") }
+        if server.running.count >= server.terms.window { self.fail("\(client) gets more than its window") }
+        if record.packetBytes > server.terms.packetBytesMax { self.fail("\(id) is too large for \(client)") }
+        let isElsewhere = record.key.map { key in
+            self.open.values.contains {
+                $0.key == key && $0.function == record.function && $0.runningAt != nil && $0.runningAt != client
+            }
+        }
+        if isElsewhere == true { self.fail("calls of the key of \(id) run at two instances") }
         if record.runningAt != nil { self.fail("\(id) runs twice") }
         if remaining == 0 || self.now + remaining != record.deadline { self.fail("\(id) has another deadline") }
         if attempt == 1 ? record.wasDispatched : !record.wasDispatched { self.fail("\(id) counts attempts wrong") }
@@ -353,6 +305,13 @@ extension CallSimulation {
             }
             if isOvertaking { self.fail("\(id) overtakes a call of its key") }
         }
+        if !server.terms.hasProperties || self.random.chance(5) {
+            let alias = "fc/_reply/alias/\(dispatch.order).\(attempt)"
+            self.table.setAlias(alias, of: dispatch.call)
+            self.aliases[id] = alias
+        } else {
+            self.aliases[id] = nil
+        }
         self.open[id]?.wasDispatched = true
         self.open[id]?.runningAt = client
         self.servers[client]?.running.insert(id)
@@ -361,6 +320,7 @@ extension CallSimulation {
     private mutating func conclude(_ id: String) {
         guard let record = self.open.removeValue(forKey: id) else { return self.fail("\(id) ends twice") }
         self.openAtAddress[record.address] = nil
+        self.aliases[id] = nil
         self.ended += 1
         if let client = record.runningAt {
             self.servers[client]?.running.remove(id)

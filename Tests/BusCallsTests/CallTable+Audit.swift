@@ -1,3 +1,4 @@
+import BusContract
 import DequeModule
 
 @testable import BusCalls
@@ -13,10 +14,16 @@ extension CallTable {
     /// Everything that a table without clients must have let go.
     func firstRemnant() -> String? {
         if self.openCount > 0 { return "\(self.openCount) calls are open" }
-        if !self.callers.isEmpty { return "\(self.callers.count) callers are known" }
-        if !self.instances.isEmpty { return "\(self.instances.count) instances are known" }
+        if self.callerCount > 0 { return "\(self.callerCount) callers are known" }
+        if self.hasInstances { return "\(self.instanceCount) instances are known" }
+        if !self.presences.isEmpty { return "presences are left" }
+        if !self.callOfAlias.isEmpty { return "aliases are left" }
+        if self.ended.count > self.limits.endedCallsMax { return "too many ended calls are known" }
+        if self.functions.contains(where: { $0.keys.count > self.limits.keysPerFunctionMax + 64 }) {
+            return "too many keys are known"
+        }
         if !self.instancesOfMany.isEmpty { return "wildcards are left" }
-        if !self.callOfAddress.isEmpty { return "\(self.callOfAddress.count) addresses are known" }
+        if !self.callOfKey.isEmpty { return "\(self.callOfKey.count) calls are known" }
         if !self.waitingFunctions.isEmpty { return "functions wait" }
         if self.freeCalls.count != self.calls.count { return "rows are not free" }
         if let next = self.nextDeadline { return "the wheel wants \(next)" }
@@ -26,13 +33,18 @@ extension CallTable {
 
     private func contradictionInInstances() -> String? {
         var running = 0
-        for (handle, instance) in self.instances {
+        var atSeats: [[Int]: Int] = [:]
+        for row in self.calls where row.state == .running { atSeats[[row.instance, row.function], default: 0] += 1 }
+        for (place, instance) in self.instances.enumerated() where self.placeOfInstance[instance.client] == place {
+            let handle = instance.client
             var call = instance.firstRunning
             var previous = -1
             var count = 0
             while call >= 0 {
                 let row = self.calls[call]
-                guard row.state == .running, row.instance == handle, row.previousOfInstance == previous else {
+                guard row.state == .running, row.instance == place, row.server == handle,
+                    row.previousOfInstance == previous
+                else {
                     return "the list of instance \(handle.rawValue) holds a call of another state or place"
                 }
                 count += 1
@@ -44,9 +56,19 @@ extension CallTable {
             }
             if previous != instance.lastRunning { return "instance \(handle.rawValue) has a wrong end" }
             running += count
-            for function in instance.functions where !self.functions[function].instances.contains(handle) {
-                return "instance \(handle.rawValue) and function \(function) disagree"
+            if count > max(1, instance.terms.window) { return "instance \(handle.rawValue) has more than its window" }
+            for function in instance.functions {
+                guard let seat = self.seat(of: place, at: function) else {
+                    return "instance \(handle.rawValue) and function \(function) disagree"
+                }
+                let here = atSeats[[place, function]] ?? 0
+                let counted = self.functions[function].seats[seat].running
+                if here != counted { return "a seat of \(handle.rawValue) counts \(counted) of \(here)" }
             }
+            let uncovered = instance.functions.count { function in
+                self.seat(of: place, at: function).map { !self.functions[function].seats[$0].isCovered } ?? false
+            }
+            if uncovered != instance.uncoveredCount { return "\(handle.rawValue) counts its presences wrong" }
             if instance.isIdle { return "instance \(handle.rawValue) serves nothing" }
         }
         let all = self.calls.count { $0.state == .running }
@@ -54,7 +76,8 @@ extension CallTable {
     }
 
     private func contradictionInCallers() -> String? {
-        for (handle, caller) in self.callers {
+        for (place, caller) in self.callers.enumerated() where self.placeOfCaller[caller.handle] == place {
+            let handle = caller.handle
             var call = caller.firstOpen
             var count = 0
             while call >= 0 {
@@ -81,10 +104,8 @@ extension CallTable {
         let remembered = self.calls.count { $0.state == .done && $0.ending != nil }
         if open + remembered + self.freeCalls.count != self.calls.count { return "rows are lost" }
         if open != self.openCount { return "\(open) calls are open, callers count \(self.openCount)" }
-        let identified = self.calls.indices.count {
-            self.callOfAddress[self.calls[$0].request.address] == $0
-        }
-        if identified != self.callOfAddress.count { return "an address leads to the call of another one" }
+        let identified = self.calls.indices.count { self.callOfKey[self.key(of: $0)] == $0 }
+        if identified != self.callOfKey.count { return "an address leads to the call of another one" }
         return nil
     }
 
@@ -108,9 +129,7 @@ extension CallTable {
             if function.queue.count > 2 * live.count + 64 { return "\(function.name) keeps too many ended calls" }
             if live.map(\.order) != live.map(\.order).sorted() { return "\(function.name) lost the order" }
             if self.waitingFunctions.contains(place) == live.isEmpty { return "\(function.name) is listed wrong" }
-            var keys: [String: Int] = [:]
-            for entry in live { if let key = self.calls[entry.call].request.key { keys[key, default: 0] += 1 } }
-            if keys != function.waitingKeys { return "\(function.name) counts its keys wrong" }
+            if let wrong = self.contradictionInKeys(of: place) { return wrong }
             if let idle = self.idleInstance(for: live, now: now) {
                 return "\(function.name) lets a call wait that instance \(idle.rawValue) could take"
             }
@@ -123,10 +142,45 @@ extension CallTable {
         for entry in waiting.prefix(200) {
             let row = self.calls[entry.call]
             guard row.request.key == nil, row.request.deadline > now else { continue }
-            return self.functions[row.function].instances.first {
-                self.instances[$0]?.hasRoom == true && !row.refusedBy.contains($0)
+            let seats = self.functions[row.function].seats.indices
+            let idle = seats.first {
+                self.load($0, at: row.function) != nil && self.isWilling($0, at: row.function, entry.call)
             }
+            return idle.map { self.functions[row.function].seats[$0].client }
         }
         return nil
+    }
+
+    private func contradictionInKeys(of place: Int) -> String? {
+        let function = self.functions[place]
+        guard !function.keys.isEmpty else { return nil }
+        var calls: [String: [Call]] = [:]
+        for row in self.calls where row.state != .done && row.function == place {
+            if let key = row.request.key { calls[key, default: []].append(row) }
+        }
+        for (key, home) in function.keys {
+            let mine = calls[key] ?? []
+            let isRight =
+                mine.count { $0.isWaiting } == home.waitingCount
+                && mine.count { $0.state == .running } == home.runningCount
+            if !isRight { return "\(function.name) counts the calls of a key wrong" }
+            let servers = Set(mine.compactMap { $0.state == .running ? $0.instance : nil })
+            if servers.count > 1 { return "calls of key \(key) run at several instances" }
+        }
+        return nil
+    }
+
+    // MARK: Looking in
+
+    var callerCount: Int { self.callers.count - self.freeCallers.count }
+
+    func caller(_ handle: UInt32) -> Caller? {
+        let place = self.placeOfCaller[ClientHandle(rawValue: handle)]
+        return place >= 0 ? self.callers[place] : nil
+    }
+
+    func instance(_ handle: UInt32) -> Instance? {
+        let place = self.placeOfInstance[ClientHandle(rawValue: handle)]
+        return place >= 0 ? self.instances[place] : nil
     }
 }

@@ -93,10 +93,10 @@ struct LimitTests {
             #expect(scene.table.snapshot.count <= 4)
         }
         #expect(scene.table.functions.count <= 4)
-        #expect(scene.table.instances[ClientHandle(rawValue: 10)]?.functions.count ?? 0 <= 4)
+        #expect(scene.table.instance(10)?.functions.count ?? 0 <= 4)
         #expect(try scene.call("again", "demo/f0") == 0x00)
         scene.leave(10)
-        #expect(scene.table.instances.isEmpty)
+        #expect(!scene.table.hasInstances)
     }
 
     @Test("When all functions that may be known are in use, a call to another one is 429")
@@ -121,7 +121,7 @@ struct LimitTests {
         _ = scene.take()
         #expect(try scene.call("x", "other/b") == 0x00)
         #expect(scene.take() == ["dispatch x to 11"])
-        #expect(scene.table.instances[ClientHandle(rawValue: 12)]?.functions.isEmpty == true)
+        #expect(scene.table.instance(12)?.functions.isEmpty == true)
     }
 
     @Test("A queue whose calls end while they wait does not grow with them")
@@ -153,7 +153,7 @@ struct LimitTests {
             scene.answer(10, "\(index)")
             scene.pass(milliseconds: 10)
         }
-        let caller = try #require(scene.table.callers[ClientHandle(rawValue: 1)])
+        let caller = try #require(scene.table.caller(1))
         #expect(caller.doneCount < 110)
         #expect(caller.done.count <= 2 * caller.doneCount + 64)
     }

@@ -42,11 +42,11 @@ struct ReplayTests {
         try scene.call("a")
         #expect(scene.take() == ["replay answer"])
         scene.pass(milliseconds: 1_010)
-        #expect(scene.table.callers.isEmpty)
-        #expect(scene.table.callOfAddress.isEmpty)
+        #expect(scene.table.callerCount == 0)
+        #expect(scene.table.callOfKey.isEmpty)
     }
 
-    @Test("The same address with another payload, function or caller is 409")
+    @Test("The same address with another payload or function is 409")
     func mismatch() throws {
         var scene = CallScene()
         try scene.serve(10)
@@ -55,8 +55,7 @@ struct ReplayTests {
         _ = scene.take()
         #expect(try scene.call("a") { $0.digest = 2 } == 0x00)
         try scene.call("a", "demo/other")
-        try scene.call("a") { $0.caller = ClientHandle(rawValue: 2) }
-        #expect(scene.take() == Array(repeating: "fail a 409/none", count: 3))
+        #expect(scene.take() == Array(repeating: "fail a 409/none", count: 2))
         #expect(scene.table.openCount == 1, "the first call goes on")
     }
 
@@ -117,7 +116,7 @@ struct ReplayTests {
             try scene.call("\(index)")
             scene.answer(10, "\(index)", byteCount: 3_000)
         }
-        let kept = try #require(scene.table.callers[ClientHandle(rawValue: 1)])
+        let kept = try #require(scene.table.caller(1))
         #expect(kept.doneBytes <= 10_000)
         #expect(kept.doneCount >= 2)
         _ = scene.take()
@@ -133,7 +132,7 @@ struct ReplayTests {
         try scene.serve(10)
         try scene.call("a")
         scene.answer(10, "a", byteCount: 10_001)
-        #expect(scene.table.callers.isEmpty)
+        #expect(scene.table.callerCount == 0)
         _ = scene.take()
         try scene.call("a")
         #expect(scene.take() == ["dispatch a to 10"])
@@ -161,8 +160,8 @@ struct ReplayTests {
         try scene.serve(10)
         try scene.call("a") { $0.isRemembered = false }
         scene.answer(10, "a")
-        #expect(scene.table.callers.isEmpty)
-        #expect(scene.table.callOfAddress.isEmpty)
+        #expect(scene.table.callerCount == 0)
+        #expect(scene.table.callOfKey.isEmpty)
         #expect(scene.table.freeCalls.count == scene.table.calls.count)
     }
 
@@ -175,7 +174,7 @@ struct ReplayTests {
             scene.answer(10, "\(index)")
         }
         scene.leave(1)
-        #expect(scene.table.callers.isEmpty)
-        #expect(scene.table.callOfAddress.isEmpty)
+        #expect(scene.table.callerCount == 0)
+        #expect(scene.table.callOfKey.isEmpty)
     }
 }

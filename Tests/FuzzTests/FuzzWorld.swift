@@ -1,3 +1,4 @@
+import BusContract
 import BusSession
 import BusTestKit
 import BusTopics
@@ -41,6 +42,7 @@ final class FuzzWorld {
         limits.retainedBytesMax = 500
         limits.subscriptionsMax = 20
         limits.session.subscriptionsMax = 6
+        limits.session.callSubscriptionsMax = 3
         limits.session.queue = MessageQueue.Limits(messagesMax: 5, bytesMax: 3000)
         limits.session.receiveMaximumIn = 4
         limits.session.receiveMaximumOut = 5
@@ -131,7 +133,10 @@ final class FuzzWorld {
             self.expect("queued bytes", session.queue.byteCount, atMost: limits.session.queue.bytesMax)
             self.expect("replayed messages", session.replay.count, atMost: limits.retainedMessagesMax)
             self.expect("messages under way", session.window.onWireCount, atMost: limits.session.receiveMaximumOut)
-            self.expect("filters", session.subscriptions.count, atMost: limits.session.subscriptionsMax)
+            let ofCalls = session.subscriptions.values.count { CallFilter.isOfFunction($0.filter) }
+            self.expect("filters", session.subscriptions.count - ofCalls, atMost: limits.session.subscriptionsMax)
+            self.expect("filters of functions", ofCalls, atMost: limits.session.callSubscriptionsMax)
+            if ofCalls != session.callSubscriptionCount { self.fail("\(ofCalls) filters of functions are miscounted") }
         }
     }
 

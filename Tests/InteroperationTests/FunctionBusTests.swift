@@ -6,48 +6,13 @@ import Testing
 /// The SDK against our broker and against Debian's mosquitto: the same tests.
 @Suite("FunctionBus", .enabled(if: RunningBroker.isAvailable), .timeLimit(.minutes(3)))
 struct FunctionBusTests {
-    enum Kind: String, CaseIterable, Sendable {
-        case fcbus, mosquitto
-    }
-
-    private func withBroker<Result>(_ kind: Kind, _ body: (RunningBroker) async throws -> Result) async throws -> Result
-    {
-        let broker = try await kind == .fcbus ? RunningBroker.start() : RunningBroker.startMosquitto()
-        do {
-            let result = try await body(broker)
-            try await broker.stop()
-            return result
-        } catch {
-            try await broker.stop()
-            throw error
-        }
-    }
-
     /// A bus with a function served by another connection.
     private func withServer(
-        _ kind: Kind, options: ServeOptions = .init(), handler: @escaping FunctionHandler.Handler,
+        _ kind: BrokerKind, options: ServeOptions = .init(), handler: @escaping FunctionHandler.Handler,
         _ body: (FunctionBus, RunningBroker) async throws -> Void
     ) async throws {
-        try await self.withBroker(kind) { broker in
-            let configuration = try BusConfiguration(broker: "mqtt://127.0.0.1:\(broker.port)")
-            let (ready, signal) = AsyncStream.makeStream(of: Void.self)
-            let server = Task {
-                try await FunctionBus.withConnection(configuration) { bus in
-                    try await bus.serve(
-                        FunctionName("demo/echo"), options: options, onReady: { signal.yield() }, handler: handler)
-                }
-            }
-            _ = await ready.first { _ in true }
-            let caller = try BusConfiguration(broker: "mqtt://127.0.0.1:\(broker.port)")
-            do {
-                try await FunctionBus.withConnection(caller) { try await body($0, broker) }
-            } catch {
-                server.cancel()
-                throw error
-            }
-            server.cancel()
-            _ = try? await server.value
-        }
+        let echo = FunctionHandler(try FunctionName("demo/echo"), options: options, handler: handler)
+        try await kind.withServer([echo], body)
     }
 
     private func failure(_ body: () async throws(BusError) -> Reply) async -> BusError? {
@@ -60,8 +25,8 @@ struct FunctionBusTests {
         }
     }
 
-    @Test("A call is answered with what the function returns", arguments: Kind.allCases)
-    func call(_ kind: Kind) async throws {
+    @Test("A call is answered with what the function returns", arguments: BrokerKind.allCases)
+    func call(_ kind: BrokerKind) async throws {
         try await self.withServer(kind, handler: { Response(Payload([0x3C] + $0.payload.bytes + [0x3E])) }) { bus, _ in
             let name = try FunctionName("demo/echo")
             #expect(try await bus.call(name, "hi").text == "<hi>")
@@ -75,8 +40,8 @@ struct FunctionBusTests {
         }
     }
 
-    @Test("The context arrives as it was sent", arguments: Kind.allCases)
-    func context(_ kind: Kind) async throws {
+    @Test("The context arrives as it was sent", arguments: BrokerKind.allCases)
+    func context(_ kind: BrokerKind) async throws {
         try await self.withServer(kind, handler: { Response(Payload($0.context ?? "none")) }) { bus, _ in
             let result = await bus.invokeFunction(
                 InvokeParameters(
@@ -87,8 +52,9 @@ struct FunctionBusTests {
         }
     }
 
-    @Test("A handler's error is a 500 with its message, and Handled in the seed's shape", arguments: Kind.allCases)
-    func handlerError(_ kind: Kind) async throws {
+    @Test(
+        "A handler's error is a 500 with its message, and Handled in the seed's shape", arguments: BrokerKind.allCases)
+    func handlerError(_ kind: BrokerKind) async throws {
         try await self.withServer(kind, handler: { _ in throw FunctionFailure("no paper") }) { bus, _ in
             let name = try FunctionName("demo/echo")
             let error = await self.failure { () async throws(BusError) in try await bus.call(name) }
@@ -103,8 +69,8 @@ struct FunctionBusTests {
 
     @Test(
         "An unknown function fails: at once on fcbus, at the latest by the deadline elsewhere (R21)",
-        arguments: Kind.allCases)
-    func unknownFunction(_ kind: Kind) async throws {
+        arguments: BrokerKind.allCases)
+    func unknownFunction(_ kind: BrokerKind) async throws {
         try await self.withServer(kind, handler: { _ in "" }) { bus, _ in
             let name = try FunctionName("demo/nothere")
             let error = await self.failure { () async throws(BusError) in
@@ -119,8 +85,8 @@ struct FunctionBusTests {
         }
     }
 
-    @Test("A deadline is kept and tells that the function may have run (R20)", arguments: Kind.allCases)
-    func deadline(_ kind: Kind) async throws {
+    @Test("A deadline is kept and tells that the function may have run (R20)", arguments: BrokerKind.allCases)
+    func deadline(_ kind: BrokerKind) async throws {
         let handler: FunctionHandler.Handler = { _ in
             try await Task.sleep(for: .seconds(30))
             return ""
@@ -137,8 +103,8 @@ struct FunctionBusTests {
         }
     }
 
-    @Test("Cancelling the caller's task ends the wait and the handler", arguments: Kind.allCases)
-    func cancellation(_ kind: Kind) async throws {
+    @Test("Cancelling the caller's task ends the wait and the handler", arguments: BrokerKind.allCases)
+    func cancellation(_ kind: BrokerKind) async throws {
         let (cancelled, signal) = AsyncStream.makeStream(of: Void.self)
         let (started, start) = AsyncStream.makeStream(of: Void.self)
         let handler: FunctionHandler.Handler = { _ in
@@ -156,8 +122,8 @@ struct FunctionBusTests {
         }
     }
 
-    @Test("More calls than the function takes at a time wait; none is lost", arguments: Kind.allCases)
-    func concurrency(_ kind: Kind) async throws {
+    @Test("More calls than the function takes at a time wait; none is lost", arguments: BrokerKind.allCases)
+    func concurrency(_ kind: BrokerKind) async throws {
         let peak = Peak()
         var options = ServeOptions()
         options.concurrency = 2
@@ -178,9 +144,9 @@ struct FunctionBusTests {
         }
     }
 
-    @Test("Published messages arrive at every QoS, retained ones later", arguments: Kind.allCases, [0, 1, 2])
-    func publishSubscribe(_ kind: Kind, _ qos: Int) async throws {
-        try await self.withBroker(kind) { broker in
+    @Test("Published messages arrive at every QoS, retained ones later", arguments: BrokerKind.allCases, [0, 1, 2])
+    func publishSubscribe(_ kind: BrokerKind, _ qos: Int) async throws {
+        try await kind.withBroker { broker in
             let configuration = try BusConfiguration(broker: "mqtt://127.0.0.1:\(broker.port)")
             try await FunctionBus.withConnection(configuration) { bus in
                 try await bus.publish("state", "kept", qos: qos, retain: true)
@@ -201,8 +167,8 @@ struct FunctionBusTests {
         }
     }
 
-    @Test("A one-way invocation runs without anyone waiting", arguments: Kind.allCases)
-    func send(_ kind: Kind) async throws {
+    @Test("A one-way invocation runs without anyone waiting", arguments: BrokerKind.allCases)
+    func send(_ kind: BrokerKind) async throws {
         let (ran, signal) = AsyncStream.makeStream(of: String.self)
         try await self.withServer(
             kind,

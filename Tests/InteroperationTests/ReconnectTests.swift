@@ -5,7 +5,7 @@ import Testing
 /// What a broker that goes away and comes back leaves of a connection.
 @Suite("Reconnecting", .enabled(if: RunningBroker.isAvailable), .timeLimit(.minutes(2)))
 struct ReconnectTests {
-    private func start(_ kind: FunctionBusTests.Kind, port: Int) async throws -> RunningBroker {
+    private func start(_ kind: BrokerKind, port: Int) async throws -> RunningBroker {
         kind == .fcbus
             ? try await RunningBroker.start(["broker", "--port", "\(port)"])
             : try await RunningBroker.startMosquitto(port: port)
@@ -13,8 +13,8 @@ struct ReconnectTests {
 
     @Test(
         "After a restart of the broker subscriptions and functions are there again",
-        arguments: FunctionBusTests.Kind.allCases)
-    func restart(_ kind: FunctionBusTests.Kind) async throws {
+        arguments: BrokerKind.allCases)
+    func restart(_ kind: BrokerKind) async throws {
         let port = try TestSocket.freePort()
         let first = try await self.start(kind, port: port)
         let configuration = try BusConfiguration(broker: "mqtt://127.0.0.1:\(port)")

@@ -1,0 +1,53 @@
+import Foundation
+
+/// What a process has used, as the kernel counts it.
+package struct ProcessUsage: Sendable, Equatable {
+    struct ThreadUsage: Sendable, Equatable {
+        /// Time on a CPU in nanoseconds.
+        var processorTime: UInt64 = 0
+        /// How often it went to sleep by itself: each is one wake-up.
+        var voluntarySwitches = 0
+    }
+
+    /// By the thread's number, since what a thread has used goes away with it.
+    var threads: [String: ThreadUsage] = [:]
+    package var residentBytes = 0
+    /// Calls that read and write files and sockets; `recv` and `send` are not counted by the kernel.
+    package var ioCalls = 0
+
+    static let zero = ProcessUsage()
+
+    private init() {}
+
+    package init(process: Int32) throws(BenchFailure) {
+        let folder = "/proc/\(process)"
+        let threads = (try? FileManager.default.contentsOfDirectory(atPath: folder + "/task")) ?? []
+        guard !threads.isEmpty else { throw BenchFailure("the broker's process \(process) is gone") }
+        for thread in threads {
+            // A thread may end between the listing and here.
+            guard let schedule = Self.text(folder + "/task/\(thread)/schedstat"),
+                let running = schedule.split(separator: " ").first.flatMap({ UInt64($0) })
+            else { continue }
+            let status = Self.text(folder + "/task/\(thread)/status") ?? ""
+            self.threads[thread] = ThreadUsage(
+                processorTime: running, voluntarySwitches: Self.field("voluntary_ctxt_switches:", of: status))
+        }
+        self.residentBytes = Self.field("VmRSS:", of: Self.text(folder + "/status") ?? "") * 1024
+        // Other users' processes keep this to themselves; then it stays 0.
+        let io = Self.text(folder + "/io") ?? ""
+        self.ioCalls = Self.field("syscr:", of: io) + Self.field("syscw:", of: io)
+    }
+
+    private static func text(_ path: String) -> String? {
+        // The kernel says no for a process that has just ended: the same as an empty file.
+        try? String(contentsOfFile: path, encoding: .utf8)
+    }
+
+    /// The number behind a name at the beginning of a line; 0 when there is none.
+    static func field(_ name: String, of text: String) -> Int {
+        for line in text.split(separator: "\n") where line.hasPrefix(name) {
+            return Int(line.dropFirst(name.count).split(whereSeparator: \.isWhitespace).first ?? "") ?? 0
+        }
+        return 0
+    }
+}

@@ -1,0 +1,110 @@
+package import BusWire
+
+/// One kind of work for a broker: who sends to whom, how, how much may be under way, and for how long.
+package struct Workload: Sendable, Equatable {
+    package enum Kind: String, Sendable, CaseIterable {
+        /// Pairs: each publisher has a subscriber of its own.
+        case p2p
+        /// One publisher, many subscribers of its topic.
+        case fanout
+        /// Many publishers, one subscriber of all their topics.
+        case fanin
+        /// Publishers to one shared subscription.
+        case shared
+        /// Publishers to topics at random, among many filters of which exactly one matches each.
+        case wildcard
+        /// Requests and their replies.
+        case call
+        /// Pairs at a fixed rate, to see how long a message takes.
+        case latency
+        /// Clients that only connect.
+        case connections
+        /// Messages for sessions whose clients are away, then the delivery of them all.
+        case durable
+    }
+
+    /// How a call finds its instance.
+    package enum CallMode: String, Sendable, CaseIterable {
+        /// By the topics of the call protocol, which our broker watches over.
+        case fc
+        /// By a plain shared subscription.
+        case share
+    }
+
+    package var name: String
+    package var kind: Kind
+    package var qos = QoS.atMostOnce
+    package var payloadBytes = 64
+    package var publishers = 1
+    package var subscribers = 1
+    /// Messages that one publisher may have under way until every subscriber has them.
+    package var window = 1000
+    /// Messages or calls per second of all publishers together; `nil`: as many as the window lets through.
+    package var rate: Double?
+    /// Levels of each topic besides the three that it has anyway.
+    package var extraLevels = 0
+    /// Filters of the wildcard workload; of others: filters of a bystander, which match nothing.
+    package var filters = 0
+    /// Further clients that are connected and idle.
+    package var idleSessions = 0
+    package var callers = 1
+    /// Calls that one caller has under way.
+    package var inFlight = 1
+    package var instances = 1
+    package var mode = CallMode.fc
+    package var connections = 1000
+    /// Messages of the durable workload, all sessions together.
+    package var count = 20_000
+    package var seconds = 2.0
+    package var warmUpSeconds = 0.5
+
+    package init(_ name: String, _ kind: Kind) {
+        self.name = name
+        self.kind = kind
+        if kind == .latency { self.rate = 1000 }
+        if kind == .durable { self.qos = .atLeastOnce }
+        if kind == .wildcard { self.filters = 10_000 }
+        if kind == .call { self.instances = 4 }
+    }
+
+    /// The same with some values changed.
+    package func with(_ change: (inout Workload) -> Void) -> Workload {
+        var copy = self
+        change(&copy)
+        return copy
+    }
+
+    /// Returns `false` for a number that is no quality of service.
+    package mutating func setQoS(_ level: Int) -> Bool {
+        guard let qos = UInt8(exactly: level).flatMap(QoS.init) else { return false }
+        self.qos = qos
+        return true
+    }
+
+    /// Why it cannot be done, `nil` when it can.
+    package var objection: String? {
+        if self.payloadBytes < PayloadStamp.bytesMin {
+            return "a payload has at least \(PayloadStamp.bytesMin) bytes: number and time travel in it"
+        }
+        let counts = [
+            self.publishers, self.subscribers, self.window, self.callers, self.inFlight, self.instances,
+            self.connections, self.count,
+        ]
+        if counts.contains(where: { $0 < 1 }) { return "counts are at least 1" }
+        if self.seconds <= 0 || self.warmUpSeconds < 0 || self.rate.map({ $0 <= 0 }) ?? false {
+            return "durations and rates are positive"
+        }
+        if self.kind == .wildcard && self.filters < self.subscribers { return "each subscriber needs a filter" }
+        if self.filters > 10_000_000 || self.inFlight > 65_535 { return "that is more than is possible" }
+        return self.kind == .durable && self.qos == .atMostOnce ? "durable messages have QoS 1 or 2" : nil
+    }
+
+    /// What it counts.
+    package var unit: String {
+        switch self.kind {
+        case .call: "calls"
+        case .connections: "connections"
+        case .p2p, .fanout, .fanin, .shared, .wildcard, .latency, .durable: "messages"
+        }
+    }
+}
