@@ -86,7 +86,8 @@ let package = Package(
         room(
             "BusServer",
             [
-                "BusAccess", "BusIdentity", "BusCore", "BusSession", "BusWire", nioCore, nioPosix, nioTLS, nioSSL,
+                "BusAccess", "BusIdentity", "BusCore", "BusSession", "BusStore", "BusTopics", "BusWire", nioCore,
+                nioPosix, nioTLS, nioSSL,
                 nioHTTP, nioWebSocket, x509, asn1, logging, lifecycle, signals, yams,
             ]),
         .systemLibrary(name: "CSQLite", pkgConfig: "sqlite3", providers: [.apt(["libsqlite3-dev"])]),
@@ -103,7 +104,8 @@ let package = Package(
         .executableTarget(
             name: "fcbus",
             dependencies: [
-                "BusServer", "BusIdentity", "BusBench", "FunctionBus", "FunctionHost", argumentParser, logging,
+                "BusServer", "BusStore", "BusIdentity", "BusBench", "FunctionBus", "FunctionHost", argumentParser,
+                logging,
                 lifecycle, signals,
             ],
             swiftSettings: houseRules),

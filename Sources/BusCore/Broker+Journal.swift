@@ -15,22 +15,23 @@ extension Broker {
         guard self.journal.isOn else { return }
         let isInMemory = self.durability.listenersInMemory.contains(self.connections[index].origin.listener)
         let isStored = self.sessions[session].expirySeconds > 0 && !isInMemory
-        var isNews = isNews
+        // Without room no new session is let in, and one that only gives something up need not wait.
+        var commit = isNews && self.journal.hasRoom ? self.journal.openNumber : 0
         if isStored, !self.sessions[session].storage.isOn {
             self.beginStoring(session)
-            isNews = true
         } else if isStored {
             self.storeTerms(of: session, disconnectedAt: nil)
         } else {
             self.endStoring(session)
         }
         self.sessions[session].storage.takesPublishes = !isInMemory
-        // Without room no new session is let in, and one that only gives something up need not wait.
-        if isNews, self.journal.hasRoom { self.block(index) }
+        commit = max(commit, self.sessions[session].storage.knownAt)
+        if commit > self.journal.committed { self.block(index, until: commit) }
     }
 
     private mutating func beginStoring(_ session: Int) {
         self.sessions[session].storage.number = self.journal.nextSession()
+        self.sessions[session].storage.knownAt = self.journal.openNumber
         self.storeTerms(of: session, disconnectedAt: nil)
         // A session that was in memory until now; what waits in it stays there.
         for record in self.sessions[session].subscriptions.values { self.store(record, of: session) }

@@ -79,8 +79,8 @@ extension Broker {
     }
 
     private mutating func releaseHeld(_ index: Int) {
-        if self.connections[index].isBlocked {
-            self.connections[index].isBlocked = false
+        if self.isBlocked(index), self.connections[index].blockedUntil <= self.journal.committed {
+            self.connections[index].blockedUntil = 0
             if self.connections[index].isListed { self.listed.append(index) }
         }
         let count = self.connections[index].held.prefix { $0.commit <= self.journal.committed }.count
@@ -93,19 +93,21 @@ extension Broker {
     }
 
     /// Keeps everything from the client until the commit that holds its session.
-    mutating func block(_ index: Int) {
+    mutating func block(_ index: Int, until commit: UInt64) {
         let wasListed = self.connections[index].isListed
-        self.connections[index].isBlocked = true
+        self.connections[index].blockedUntil = commit
         if wasListed { self.listed.removeAll { $0 == index } }
         self.journal.wait(
-            .connection(index, generation: self.connections.generation(of: index)), for: self.journal.openNumber)
+            .connection(index, generation: self.connections.generation(of: index)), for: commit)
     }
+
+    func isBlocked(_ index: Int) -> Bool { self.connections[index].blockedUntil != 0 }
 
     /// A connection that ends says nothing more that waits, and nothing at all before its CONNACK.
     mutating func dropHeld(_ index: Int) {
         self.connections[index].held = []
-        guard self.connections[index].isBlocked else { return }
-        self.connections[index].isBlocked = false
+        guard self.isBlocked(index) else { return }
+        self.connections[index].blockedUntil = 0
         self.connections[index].outbound.clear()
         if self.connections[index].isListed { self.listed.append(index) }
     }

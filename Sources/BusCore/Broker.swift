@@ -254,7 +254,7 @@ package struct Broker: ~Copyable, Sendable {
         if self.connections[index].outbound.capacity == 0, let spare = self.spareBuffers.popLast() {
             self.connections[index].outbound = spare
         }
-        if !self.connections[index].isBlocked { self.listed.append(index) }
+        if !self.isBlocked(index) { self.listed.append(index) }
     }
 
     /// Sends a packet other than PUBLISH; `false` when it is larger than the client takes and was dropped

@@ -59,6 +59,7 @@ package struct StoreLoader: ~Copyable {
             broker.journal.add(.removeMessage(number: number))
         }
         for session in self.interrupted { broker.storeTerms(of: session, disconnectedAt: self.now) }
+        broker.performCallEffects(now: self.now)
     }
 
     private mutating func skip() {

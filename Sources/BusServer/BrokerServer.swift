@@ -1,5 +1,6 @@
 import BusCore
 import BusSession
+import BusStore
 package import Logging
 import NIOCore
 import NIOPosix
@@ -44,7 +45,9 @@ package struct BrokerServer: Service {
     private func serve(on group: MultiThreadedEventLoopGroup) async throws {
         let identities = try self.configuration.listeners.map { listener in try listener.tls.map(TLSIdentity.init) }
         var random = SystemRandomNumberGenerator()
-        let broker = SharedBroker(Broker(limits: self.configuration.limits, seed: random.next()))
+        let broker = try self.makeBroker(seed: random.next())
+        // Whatever ends the server, what was taken is stored and the directory is let go.
+        defer { broker.store?.close() }
         let log = EventLog(self.logger)
         let directory = try await UserDirectory.load(self.configuration.users)
         let authenticator = Authenticator(directory, self.configuration, log: log)
@@ -72,6 +75,32 @@ package struct BrokerServer: Service {
         await self.reloadUntilShutdown(reloader)
         for channel in channels { try await channel.close() }
         try await self.drain(broker, on: group)
+    }
+
+    /// The broker with everything that its store holds.
+    private func makeBroker(seed: UInt64) throws(ServerFailure) -> SharedBroker {
+        let limits = self.configuration.limits
+        guard let directory = self.configuration.persistence.directory else {
+            self.logger.notice("store", metadata: ["directory": "none: nothing outlives this process"])
+            return SharedBroker(Broker(limits: limits, seed: seed))
+        }
+        var broker = Broker(limits: limits, seed: seed)
+        broker.durability = self.configuration.durability
+        let store: StoreLink
+        do {
+            store = try StoreLink.open(directory: directory, into: &broker)
+        } catch {
+            throw ServerFailure(error.description, isConfiguration: error.kind == .notAccessible)
+        }
+        for notice in store.notices { self.logger.warning("store", metadata: ["notice": "\(notice)"]) }
+        self.logger.notice(
+            "store",
+            metadata: [
+                "directory": "\(directory)", "sessions": "\(broker.sessionCount)",
+                "retained": "\(broker.retainedCount)", "tasks": "\(broker.taskCount)",
+                "skipped": "\(store.skippedCount)",
+            ])
+        return SharedBroker(broker, store: store)
     }
 
     private func makeDrivers(
@@ -107,9 +136,11 @@ package struct BrokerServer: Service {
         broker.onEveryLoop { $0.shutDown() }
         let deadline = ContinuousClock.now + self.configuration.drainTimeout
         while ContinuousClock.now < deadline {
-            if broker.withBroker({ $0.connectionCount }) == 0 { return }
+            if broker.withBroker({ $0.connectionCount }) == 0 { break }
             try await Task.sleep(for: .milliseconds(20))
         }
+        // What the ends of the connections have changed, and nobody has taken yet.
+        if let store = broker.store { broker.withBroker { store.takeChanges(of: &$0) } }
     }
 }
 

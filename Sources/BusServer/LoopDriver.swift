@@ -131,6 +131,7 @@ final class LoopDriver {
     func flush() {
         let (events, logins, wakeUp, isStarved) = self.broker.withBroker { broker in
             broker.recycle(&self.written)
+            self.broker.store?.takeChanges(of: &broker)
             broker.takeOutputs(into: &self.outputs)
             return (
                 broker.takeEvents(), broker.takeAuthenticationRequests(), broker.nextWakeUp, broker.hasStarved
@@ -200,14 +201,28 @@ final class LoopDriver {
     /// Begins what is done from time to time; the first loop does it for all.
     func start(systemInterval: UInt64) {
         guard self.index == 0 else { return }
+        let bound = NIOLoopBound(self, eventLoop: self.eventLoop)
+        self.broker.store?.listen { [eventLoop] in eventLoop.execute { bound.value.settleStore() } }
         self.broker.withBroker { $0.startSystemTopics(every: systemInterval, now: Self.now()) }
         self.flush()
         self.measureMemory()
     }
 
+    /// The store has news: what waited for a commit leaves.
+    private func settleStore() {
+        guard let store = self.broker.store else { return }
+        self.broker.withBroker { store.settle(&$0, now: Self.now()) }
+        self.flush()
+    }
+
     /// Once a second.
     private func measureMemory() {
         self.eventLoop.assumeIsolated().scheduleTask(in: .seconds(1)) { self.measureMemory() }
+        if self.broker.store != nil {
+            self.broker.withBroker {
+                $0.setWallClock(milliseconds: StoreLink.wallMilliseconds(), now: Self.now())
+            }
+        }
         guard let bytes = ProcessMemory.resident() else { return }
         let hasEvents = self.broker.withBroker { broker in
             let before = broker.pressure

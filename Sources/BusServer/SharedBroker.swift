@@ -10,6 +10,7 @@ import Synchronization
 final class SharedBroker: Sendable {
     private let broker: Mutex<Broker>
     private let loops: Mutex<[Loop]>
+    let store: StoreLink?
 
     private struct Loop {
         var eventLoop: any EventLoop
@@ -17,9 +18,10 @@ final class SharedBroker: Sendable {
         var mail: [Output] = []
     }
 
-    init(_ broker: consuming sending Broker) {
+    init(_ broker: consuming sending Broker, store: StoreLink? = nil) {
         self.broker = Mutex(broker)
         self.loops = Mutex([])
+        self.store = store
     }
 
     /// Must be called on the driver's loop, in the order of the drivers' indices.

@@ -41,8 +41,8 @@ package struct Connection: Sendable {
     package var outboundAliases: OutboundTopicAliases?
     /// Acknowledgements that wait for their commits, in order.
     package var held: [HeldPackets] = []
-    /// The CONNACK waits for its commit, and everything behind it.
-    package var isBlocked = false
+    /// The commit that the CONNACK waits for, and everything behind it; 0 when it does not.
+    package var blockedUntil: UInt64 = 0
     /// A DISCONNECT with reason 0x00 removes the will ([MQTT-3.14.4-3]).
     package var isWillCancelled = false
     package let origin: ConnectionOrigin

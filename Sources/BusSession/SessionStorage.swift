@@ -6,6 +6,8 @@ package struct SessionStorage: Sendable {
     /// The number of the session there; 0 while it is not stored.
     package var number: UInt64 = 0
     private var lastOrder: UInt64 = 0
+    /// The commit after which the store knows the session.
+    package var knownAt: UInt64 = 0
     /// The commit that holds the latest change which an acknowledgement to the client may rest on.
     package var changedAt: UInt64 = 0
     /// QoS 2 messages that have an identifier and wait for its commit before they are sent for the first time.

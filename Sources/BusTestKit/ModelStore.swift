@@ -1,10 +1,10 @@
 package import BusCore
-import BusSession
 
 /// A store in memory that commits when the test says so. A crash keeps what is committed and nothing else.
 package struct ModelStore: Sendable {
     /// What a restart finds.
     package private(set) var committed = StoredState()
+    private var committedNumber: UInt64 = 0
     private var waiting: [(changes: [StoreChange], number: UInt64)] = []
     /// All changes ever taken, for a test that wants to see them.
     package private(set) var log: [StoreChange] = []
@@ -77,5 +77,25 @@ extension StoredState {
         let missing = used.filter { self.messages[$0] == nil }.map { "message \($0) is missing" }
         let ownerless = self.sessions.filter { $0.value.session == nil }.map { "session \($0.key) has no record" }
         return unused + missing + ownerless
+    }
+}
+
+extension ModelStore: CrashingStore {
+    package mutating func progress(_ random: inout SeededGenerator) -> UInt64 {
+        self.committedNumber = self.commit(random.number(in: 0...3)) ?? self.committedNumber
+        return self.committedNumber
+    }
+
+    package mutating func sync() -> UInt64 {
+        self.committedNumber = self.commit() ?? self.committedNumber
+        return self.committedNumber
+    }
+
+    /// Batches that were on their way are lost, or were stored and not yet reported.
+    package mutating func crash(_ random: inout SeededGenerator) -> [StoredRecord] {
+        if random.chance(50) { _ = self.commit(random.number(in: 0...3)) }
+        self.crash()
+        self.committedNumber = 0
+        return self.committed.records
     }
 }

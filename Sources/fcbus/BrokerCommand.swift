@@ -15,6 +15,7 @@ struct BrokerCommand: AsyncParsableCommand {
               fcbus broker
               fcbus broker --port 0                  a free port, printed in the ready line
               fcbus broker --config broker-config/fcbus.yaml
+              fcbus broker --data-dir /var/lib/fcbus  what is acknowledged is on disk
             """)
 
     @OptionGroup var server: ServerOptions
@@ -38,6 +39,11 @@ struct ServerOptions: ParsableArguments {
     @Option(name: [.short, .long], help: "Port to listen on instead of the configured one; 0 picks a free one.")
     var port: Int?
 
+    @Option(
+        help: "Directory of the store: sessions, messages and tasks outlive the process. Without one they don't.",
+        completion: .directory)
+    var dataDir: String?
+
     @OptionGroup var logging: LoggingOptions
 
     func validate() throws {
@@ -52,11 +58,12 @@ struct ServerOptions: ParsableArguments {
 
     /// Reads the configuration, now and whenever SIGHUP asks for it.
     var source: @Sendable () throws -> ServerConfiguration {
-        { [config, port] in
+        { [config, port, dataDir] in
             var configuration = try config.map(ConfigurationReader.read) ?? ServerConfiguration()
             if let port, case .tcp(let host, _) = configuration.listeners[0].address {
                 configuration.listeners[0].address = .tcp(host: host, port: port)
             }
+            if let dataDir { configuration.persistence.directory = dataDir }
             return configuration
         }
     }

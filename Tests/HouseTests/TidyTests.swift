@@ -21,7 +21,8 @@ struct TidyTests {
         "CountProbe": ["CAllocationCount", "BusContract", "BusCore", "BusSession", "BusWire", "NIOCore"],
         "StoreProbe": ["BusStore", "BusCore", "BusTestKit", "Synchronization", "Glibc"],
         "BusServer": [
-            "BusAccess", "BusIdentity", "FoundationEssentials", "Foundation", "BusCore", "BusSession", "BusWire",
+            "BusAccess", "BusIdentity", "FoundationEssentials", "Foundation", "BusCore", "BusSession", "BusStore",
+            "BusWire",
             "BusTopics",
             "NIOCore", "NIOPosix", "NIOTLS", "NIOSSL",
             "NIOHTTP1",
@@ -46,7 +47,7 @@ struct TidyTests {
         ],
         "BusBench": ["BusWire", "BusContract", "CPolling", "NIOCore", "Foundation", "Glibc"],
         "fcbus": [
-            "BusServer", "BusIdentity", "BusCore", "BusBench", "BusContract", "FunctionBus", "FunctionHost",
+            "BusServer", "BusStore", "BusIdentity", "BusCore", "BusBench", "BusContract", "FunctionBus", "FunctionHost",
             "ArgumentParser",
             "Logging", "ServiceLifecycle", "UnixSignals", "Foundation", "FoundationEssentials", "Synchronization",
             "Glibc",

@@ -2,7 +2,7 @@ import Yams
 
 extension ConfigurationFile {
     private static let listenerKeys = [
-        "host", "port", "unix", "mode", "tls", "webSocket", "proxyProtocol", "allowAnonymous",
+        "host", "port", "unix", "mode", "tls", "webSocket", "proxyProtocol", "allowAnonymous", "durability",
     ]
 
     func listeners(_ node: Node) throws(ConfigurationFailure) -> [Listener] {
@@ -25,6 +25,7 @@ extension ConfigurationFile {
         if let node = keys["allowAnonymous"] {
             listener.allowsAnonymous = try self.boolean(node, "listeners.allowAnonymous")
         }
+        if let node = keys["durability"] { listener.durability = try self.choice(node, "listeners.durability") }
         return listener
     }
 

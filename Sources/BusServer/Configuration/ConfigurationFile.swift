@@ -22,7 +22,7 @@ package struct ConfigurationFile {
             root, path: "",
             keys: [
                 "listeners", "allowInsecure", "allowAnonymous", "passwordFile", "tokens", "accessFile", "loops",
-                "shutdown", "systemTopics", "checkPayloadFormat", "limits",
+                "shutdown", "systemTopics", "persistence", "checkPayloadFormat", "limits",
             ])
         if let node = top["listeners"] { configuration.listeners = try self.listeners(node) }
         if let node = top["allowInsecure"] { configuration.allowsInsecure = try self.boolean(node, "allowInsecure") }
@@ -33,6 +33,7 @@ package struct ConfigurationFile {
                 configuration.drainTimeout = .milliseconds(try self.milliseconds(node, "shutdown.drainTimeout"))
             }
         }
+        if let node = top["persistence"] { configuration.persistence = try self.persistence(node) }
         if let node = top["limits"] { try self.limits(node, into: &configuration) }
         if let node = top["systemTopics"] {
             configuration.systemIntervalSeconds = try self.seconds(node, "systemTopics", in: 0...86_400)

@@ -14,6 +14,8 @@ package struct Listener: Sendable, Equatable {
     package var expectsProxyHeader = false
     /// Whether clients without a user name get in; `nil`: as the configuration says for all listeners.
     package var allowsAnonymous: Bool?
+    /// Whether its clients' sessions and messages are stored, where there is a store.
+    package var durability = PersistenceSettings.Durability.commit
 
     package init(_ address: Address) {
         self.address = address

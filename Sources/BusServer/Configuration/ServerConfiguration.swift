@@ -9,6 +9,7 @@ package struct ServerConfiguration: Sendable, Equatable {
     package var allowsInsecure = false
     package var users = UserSettings()
     package var limits = BrokerLimits()
+    package var persistence = PersistenceSettings()
     package var rates = RateLimit.Rates()
     package var stallSeconds = 30
     /// Seconds between the broker's reports below `$SYS`; 0: none.
@@ -52,6 +53,18 @@ package struct ServerConfiguration: Sendable, Equatable {
             if let tls = listener.tls { _ = try TLSIdentity(tls) }
         }
         _ = try await UserDirectory.load(self.users)
+    }
+
+    /// What the broker stores, as it counts listeners.
+    package var durability: Durability {
+        var durability = Durability()
+        durability.storesMessages = self.persistence.durability == .commit
+        durability.topics = self.persistence.topics.map {
+            Durability.TopicRule(filter: $0.filter, isStored: $0.durability == .commit)
+        }
+        durability.listenersInMemory = Set(
+            self.listeners.indices.filter { self.listeners[$0].durability == .memory })
+        return durability
     }
 
     /// What each connection is told.

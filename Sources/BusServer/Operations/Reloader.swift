@@ -82,6 +82,7 @@ struct ConfigurationChange: Equatable {
         if old.asksForUsers != new.asksForUsers || old.users.allowsAnonymous != new.users.allowsAnonymous {
             self.waiting.append("allowAnonymous")
         }
+        if old.persistence != new.persistence { self.waiting.append("persistence") }
         if old.loops != new.loops { self.waiting.append("loops") }
     }
 }
