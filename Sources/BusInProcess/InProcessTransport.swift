@@ -25,10 +25,15 @@ package final class InProcessTransport: Transport {
         var pings: Task<Void, Never>?
     }
 
+    /// A closure that lies bare in a lock gains a thunk with every look at it.
+    private struct Receiver: Sendable {
+        var tell: @Sendable ([TransportEvent]) -> Void
+    }
+
     private let door: any BrokerDoor
     private let clientIdentifier: String
     private let will: ApplicationMessage
-    private let receiver = Mutex<(@Sendable ([TransportEvent]) -> Void)?>(nil)
+    private let receiver = Mutex<Receiver?>(nil)
     private let state: Mutex<State>
     /// Before a connection that was closed by the broker is opened again.
     private static let retryPause = Duration.milliseconds(100)
@@ -44,7 +49,7 @@ package final class InProcessTransport: Transport {
     // MARK: Life
 
     package func start(_ receive: @escaping @Sendable ([TransportEvent]) -> Void) {
-        self.receiver.withLock { $0 = receive }
+        self.receiver.withLock { $0 = Receiver(tell: receive) }
         self.open()
     }
 
@@ -198,8 +203,7 @@ package final class InProcessTransport: Transport {
 
     private func tell(_ events: [TransportEvent]) {
         guard !events.isEmpty else { return }
-        let receive = self.receiver.withLock { $0 }
-        receive?(events)
+        self.receiver.withLock { $0 }?.tell(events)
     }
 
     /// Keeps the connection of a broker that wants to hear of its clients.

@@ -14,6 +14,8 @@ import Synchronization
     @safe private struct State {
         // The thread's own, lent to publishers as long as it is connected; it is freed only after it was taken back.
         nonisolated(unsafe) var handle: OpaquePointer?
+        /// Packets handed to libmosquitto that something will answer, on this connection.
+        var queuedCount = 0
         var isClosing = false
         var hasEnded = false
         var onEnd: [@Sendable () -> Void] = []
@@ -63,7 +65,6 @@ import Synchronization
     /// thread waits for a host that does not answer: then it ends when the system gives that up.
     package func close(onEnd: @escaping @Sendable () -> Void) {
         let hasEnded = self.state.withLock { state in
-            if !state.isClosing, let handle = unsafe state.handle { unsafe mosquitto_disconnect_v5(handle, 0, nil) }
             state.isClosing = true
             if !state.hasEnded { state.onEnd.append(onEnd) }
             return state.hasEnded
@@ -122,6 +123,8 @@ import Synchronization
         return self.state.withLock { state in
             guard !state.isClosing else { return false }
             unsafe state.handle = pointer
+            state.queuedCount = 0
+            self.batch.reset()
             return true
         }
     }
@@ -129,10 +132,8 @@ import Synchronization
     /// Reads and writes until the connection ends; returns libmosquitto's reason.
     private func serve(_ handle: borrowing MosquittoHandle) -> Int32 {
         var nextCheck = ContinuousClock.now
-        var end: ContinuousClock.Instant?
         while true {
-            if end == nil, self.isClosing { end = .now + Self.farewell }
-            if let end, ContinuousClock.now >= end { return 0 }
+            if self.isClosing { return self.sayGoodbye(handle) }
             let socket = unsafe mosquitto_socket(handle.pointer)
             guard socket >= 0 else { return 7 }
             let isReadable = self.wait(handle, socket)
@@ -149,6 +150,40 @@ import Synchronization
             self.handOver()
             if reason != 0 { return reason }
         }
+    }
+
+    /// Waits until everything that was queued has come to its end, and then says DISCONNECT.
+    ///
+    /// Not before: behind a DISCONNECT that waits, libmosquitto takes the next acknowledgement for a violation of the
+    /// protocol; and a socket that is closed while an acknowledgement in it is unread takes with it what the broker has
+    /// not read of ours.
+    private func sayGoodbye(_ handle: borrowing MosquittoHandle) -> Int32 {
+        let queuedCount = self.state.withLock { state in
+            unsafe state.handle = nil
+            return state.queuedCount
+        }
+        let deadline = ContinuousClock.now + Self.farewell
+        while unsafe mosquitto_want_write(handle.pointer) || self.batch.acknowledgedCount < queuedCount {
+            guard ContinuousClock.now < deadline, self.exchange(handle) else { break }
+            self.handOver()
+        }
+        let reason = unsafe mosquitto_disconnect_v5(handle.pointer, 0, nil)
+        while unsafe mosquitto_want_write(handle.pointer), ContinuousClock.now < deadline {
+            guard self.exchange(handle) else { break }
+        }
+        return reason
+    }
+
+    /// Reads and writes what is possible within a moment; whether the connection goes on.
+    private func exchange(_ handle: borrowing MosquittoHandle) -> Bool {
+        let socket = unsafe mosquitto_socket(handle.pointer)
+        guard socket >= 0 else { return false }
+        let wantsWrite = unsafe mosquitto_want_write(handle.pointer)
+        var polled = pollfd(fd: socket, events: Int16(POLLIN) | (wantsWrite ? Int16(POLLOUT) : 0), revents: 0)
+        _ = unsafe poll(&polled, 1, 100)
+        if wantsWrite, unsafe mosquitto_loop_write(handle.pointer, 1) != 0 { return false }
+        guard polled.revents & Int16(POLLIN | POLLERR | POLLHUP) != 0 else { return true }
+        return self.read(handle) == 0
     }
 
     /// Sleeps until the socket can be read or, where something waits for that, written, at most a second.
@@ -217,7 +252,9 @@ import Synchronization
         var identifier: Int32 = 0
         let code: Int32? = self.state.withLock { state in
             guard let handle = unsafe state.handle else { return nil }
-            return unsafe body(handle, &identifier)
+            let code = unsafe body(handle, &identifier)
+            if code == 0 { state.queuedCount += 1 }
+            return code
         }
         guard let code else { throw .notConnected }
         try check(code)

@@ -8,6 +8,7 @@ final class EventBatch: Sendable {
     private struct State {
         var events: [MosquittoEvent] = []
         var byteCount = 0
+        var acknowledgedCount = 0
     }
 
     private let state = Mutex(State())
@@ -23,11 +24,23 @@ final class EventBatch: Sendable {
     func append(_ event: MosquittoEvent) {
         self.state.withLock { state in
             state.events.append(event)
-            if case .message(let message) = event { state.byteCount += message.payload.count }
+            switch event {
+            case .message(let message): state.byteCount += message.payload.count
+            case .published, .subscribed, .unsubscribed: state.acknowledgedCount += 1
+            case .connected, .refused, .disconnected: break
+            }
         }
     }
 
     var count: Int { self.state.withLock { $0.events.count } }
+
+    /// Packets of this connection that have come to their end.
+    var acknowledgedCount: Int { self.state.withLock { $0.acknowledgedCount } }
+
+    /// A new connection begins.
+    func reset() {
+        self.state.withLock { $0.acknowledgedCount = 0 }
+    }
 
     var isFull: Bool {
         self.state.withLock { $0.events.count >= Self.eventsMax || $0.byteCount >= Self.bytesMax }
@@ -35,7 +48,10 @@ final class EventBatch: Sendable {
 
     func take() -> [MosquittoEvent] {
         self.state.withLock { state in
-            defer { state = State() }
+            defer {
+                state.events = []
+                state.byteCount = 0
+            }
             return state.events
         }
     }

@@ -93,6 +93,9 @@ struct BusState: Sendable {
     var leaving: Set<BusContract.FunctionName> = []
     var readiness = Readiness.none
     var known = KnownFunctions()
+    /// Messages of QoS 0 on their way to the socket, of which nobody waits to hear.
+    var unwritten: Set<Int32> = []
+    static let unwrittenMax = 1000
     /// By function, for those whose calls were repeated.
     var retryBudgets: [BusContract.FunctionName: RetryBudget] = [:]
     /// Replies that nobody waited for any more.
@@ -145,6 +148,7 @@ struct BusState: Sendable {
         case .disconnected(let reason): self.disconnected(reason, effects: &effects)
         case .published(let packet, let code):
             // On fcbus the reply follows and says more than the code.
+            guard self.unwritten.remove(packet) == nil else { return }
             let endsCalls = !self.isFcbus && (code >= 0x80 || code == 0x10)
             if let waiter = self.waiters.acknowledged(packet: packet, endsCalls: endsCalls) {
                 effects.append(.wake(waiter.handle, .success(.acknowledged(reasonCode: code))))
@@ -181,6 +185,7 @@ struct BusState: Sendable {
     }
 
     private mutating func disconnected(_ reason: String, effects: inout Effects) {
+        self.unwritten.removeAll()
         switch self.link {
         case .closed: break
         // A refusal says more than the closed socket that follows it.

@@ -6,7 +6,8 @@ extension FunctionBus {
     /// Publishes a message; nobody answers.
     ///
     /// - Parameters:
-    ///   - qos: 0 returns when the message is on its way; 1 and 2 when the broker has it.
+    ///   - qos: 0 returns when the message is on its way, and waits only where more than 1,000 wait to be written; 1 and
+    ///     2 return when the broker has it.
     ///   - retain: the broker keeps it for later subscribers; an empty payload removes what it kept.
     ///   - timeout: default 10 s.
     /// - Throws: `BusError`: `invalidArgument` for a topic with wildcards, `notAuthorized`, `localTimeout`, and the
@@ -26,7 +27,18 @@ extension FunctionBus {
         var message = ApplicationMessage(topic: topic, payload: payload.bytes, qos: qos, isRetained: retain)
         message.properties.contentType = contentType
         message.properties.userProperties = userProperties
+        if qos == 0, try self.publishAtOnce(message) { return }
         _ = try await self.publishAndWait(message, until: deadline)
+    }
+
+    /// Whether the message is on its way: without waiting for the socket, as long as not too many wait for that.
+    private func publishAtOnce(_ message: ApplicationMessage) throws(BusError) -> Bool {
+        try self.state.withLock { state throws(BusError) in
+            guard state.unwritten.count < BusState.unwrittenMax else { return false }
+            let packet = try self.attempt { () throws(TransportFailure) in try self.transport.publish(message) }
+            state.unwritten.insert(packet)
+            return true
+        }
     }
 
     /// Returns the reason code of the acknowledgement, which is below 0x80.
