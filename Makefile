@@ -11,6 +11,7 @@ RELEASE := .build/release/fcbus
 DEBUG := .build/debug/fcbus
 PYTHON_PACKAGES := .build/python
 COUNT_PROBE := .build/count-probe
+TEST_LOG := .build/test.log
 PROCESS_TESTS := InteroperationTests|FunctionHostTests
 
 BUILD_PACKAGES := libmosquitto-dev libsqlite3-dev pkg-config python3 mosquitto-clients
@@ -43,9 +44,16 @@ test: test-packages lint
 	strip -o $(COUNT_PROBE) .build/release/CountProbe
 	export FCBUS_BINARY="$$PWD/$(DEBUG)" FCBUS_TEST_PYTHONPATH="$$PWD/$(PYTHON_PACKAGES)"
 	export FCBUS_COUNT_PROBE="$$PWD/$(COUNT_PROBE)"
-	$(SWIFT) test --skip-build --skip '$(PROCESS_TESTS)'
+	rm -f $(TEST_LOG)
+	run() { $(SWIFT) test --skip-build "$$@" 2>&1 | tee -a $(TEST_LOG); }
 	# Tests that start programs take turns: side by side they would measure how busy the machine is.
-	$(SWIFT) test --skip-build --no-parallel --filter '$(PROCESS_TESTS)'
+	if ! run --skip '$(PROCESS_TESTS)' || ! run --no-parallel --filter '$(PROCESS_TESTS)'; then
+	    # What failed stands last, where a reader of a long log looks first.
+	    printf '\n== what failed (all of it: %s)\n' "$(TEST_LOG)"
+	    grep -a -A 12 -E 'recorded an issue|^error:|Fatal error|unexpected signal' $(TEST_LOG) |
+	        grep -a -v -E 'Test case passing|(Test|Suite) .* (started|passed)' | cut -c 1-600 | tail -n 60
+	    exit 1
+	fi
 
 lint:
 	@$(SWIFT) format lint --strict --recursive --parallel --configuration .swift-format Sources Tests Fuzz/Package.swift \
