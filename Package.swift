@@ -86,9 +86,8 @@ let package = Package(
         room(
             "BusServer",
             [
-                "BusAccess", "BusIdentity", "BusCore", "BusSession", "BusStore", "BusTopics", "BusWire", nioCore,
-                nioPosix, nioTLS, nioSSL,
-                nioHTTP, nioWebSocket, x509, asn1, logging, lifecycle, signals, yams,
+                "BusAccess", "BusIdentity", "BusCalls", "BusCore", "BusSession", "BusStore", "BusTopics", "BusWire",
+                nioCore, nioPosix, nioTLS, nioSSL, nioHTTP, nioWebSocket, x509, asn1, logging, lifecycle, signals, yams,
             ]),
         .systemLibrary(name: "CSQLite", pkgConfig: "sqlite3", providers: [.apt(["libsqlite3-dev"])]),
         room("BusStore", ["BusCore", "CSQLite"]),
@@ -137,7 +136,7 @@ let package = Package(
         tests("BusSessionTests", ["BusSession", "BusWire", nioCore]),
         tests("BusSimulationTests", ["BusTestKit", "BusCore", "BusSession", "BusTopics", "BusWire", nioCore]),
         tests("FuzzTests", ["BusTestKit", "BusContract", "BusCore", "BusSession", "BusTopics", "BusWire", nioCore]),
-        tests("BusServerTests", ["BusServer", "BusAccess", "BusCore", "BusSession", nioCore]),
+        tests("BusServerTests", ["BusServer", "BusAccess", "BusCalls", "BusCore", "BusSession", nioCore]),
         tests(
             "BusStoreTests", ["BusStore", "BusCore", "CSQLite", "BusTestKit", "StoreProbe"], exclude: ["Golden"]),
         tests("BusMosquittoTests", ["BusMosquitto", "BusContract"]),

@@ -1,6 +1,8 @@
+import BusCalls
 import BusCore
 import BusServer
 import BusSession
+import Foundation
 import Testing
 
 @Suite("fcbus.yaml")
@@ -24,6 +26,17 @@ struct ConfigurationFileTests {
         #expect(try self.read("# nothing\n").listeners.map(\.isLocal) == [true])
     }
 
+    @Test("The file that is shipped names every limit, with the default that holds without it")
+    func shipped() throws {
+        let file = URL(filePath: #filePath).deletingLastPathComponent().deletingLastPathComponent()
+            .deletingLastPathComponent().appending(path: "broker-config/fcbus.yaml")
+        let text = try String(contentsOf: file, encoding: .utf8)
+        #expect(try self.read(text) == ServerConfiguration())
+        for name in ConfigurationFile.limitNames {
+            #expect(text.contains("\n  \(name): "), "limits.\(name) is not in \(file.lastPathComponent)")
+        }
+    }
+
     @Test("Values carry units")
     func units() throws {
         let text = """
@@ -36,6 +49,8 @@ struct ConfigurationFileTests {
               sessionExpiryMax: 2h
               queuedMessagesMax: 5
               connectsPerMinuteMax: 15
+              callTimeoutMax: 2h
+              replayBytesPerClientMax: 0B
             checkPayloadFormat: false
             """
         let configuration = try self.read(text)
@@ -45,6 +60,8 @@ struct ConfigurationFileTests {
         #expect(configuration.limits.session.sessionExpirySecondsMax == 7200)
         #expect(configuration.limits.session.queue.messagesMax == 5)
         #expect(configuration.connectsPerMinuteMax == 15)
+        #expect(configuration.limits.calls.timeoutSecondsMax == 7200)
+        #expect(configuration.limits.calls.replayBytesPerClientMax == 0)
         #expect(!configuration.limits.session.checksPayloadFormat)
     }
 

@@ -21,11 +21,8 @@ struct TidyTests {
         "CountProbe": ["CAllocationCount", "BusContract", "BusCore", "BusSession", "BusWire", "NIOCore"],
         "StoreProbe": ["BusStore", "BusCore", "BusTestKit", "Synchronization", "Glibc"],
         "BusServer": [
-            "BusAccess", "BusIdentity", "FoundationEssentials", "Foundation", "BusCore", "BusSession", "BusStore",
-            "BusWire",
-            "BusTopics",
-            "NIOCore", "NIOPosix", "NIOTLS", "NIOSSL",
-            "NIOHTTP1",
+            "BusAccess", "BusIdentity", "FoundationEssentials", "Foundation", "BusCalls", "BusCore", "BusSession",
+            "BusStore", "BusWire", "BusTopics", "NIOCore", "NIOPosix", "NIOTLS", "NIOSSL", "NIOHTTP1",
             "NIOWebSocket", "X509", "SwiftASN1", "Logging", "ServiceLifecycle", "UnixSignals",
             "Yams", "Synchronization", "Glibc",
         ],

@@ -64,8 +64,8 @@ package struct ConfigurationFile {
 
     private func limits(_ node: Node, into configuration: inout ServerConfiguration) throws(ConfigurationFailure) {
         let path = "limits."
-        let keys = try self.section(node, path: path, keys: Self.limitKeys.map(\.name))
-        for key in Self.limitKeys {
+        let keys = try self.section(node, path: path, keys: Self.allLimitKeys.map(\.name))
+        for key in Self.allLimitKeys {
             guard let node = keys[key.name] else { continue }
             let value =
                 switch key.unit {

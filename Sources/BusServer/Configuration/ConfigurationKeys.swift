@@ -18,6 +18,10 @@ extension ConfigurationFile {
         var set: @Sendable (inout ServerConfiguration, Int) -> Void
     }
 
+    static let allLimitKeys = limitKeys + callLimitKeys
+    /// The keys below `limits:`.
+    package static let limitNames = allLimitKeys.map(\.name)
+
     static let limitKeys: [LimitKey] = [
         LimitKey(name: "connectionsMax", unit: .count, range: 1...10_000_000) { $0.limits.connectionsMax = $1 },
         LimitKey(name: "connectionsPerAddressMax", unit: .count, range: 1...10_000_000) {
