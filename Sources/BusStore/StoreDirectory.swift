@@ -56,7 +56,7 @@ final class StoreDirectory: Sendable {
             if creating { try Self.sync(path) }
             return StoreDirectory(path: path, standing: standing, lock: lock)
         } catch {
-            Glibc.close(lock)
+            Self.release(lock)
             throw error
         }
     }
@@ -74,7 +74,7 @@ final class StoreDirectory: Sendable {
 
     /// Lets other processes in.
     func close() {
-        Glibc.close(self.lock)
+        Self.release(self.lock)
     }
 
     // MARK: Repair
@@ -145,6 +145,12 @@ final class StoreDirectory: Sendable {
         let marker = Self.marker(in: lock)
         let holder = marker.first == "running" && marker.count > 1 ? "process \(marker[1])" : "another process"
         throw StoreFailure(.inUse, "\(path) is in use by \(holder): stop it first, or name another directory")
+    }
+
+    /// Closing alone would not do while a process that we start, between fork and exec, has the descriptor too.
+    private static func release(_ lock: Int32) {
+        _ = flock(lock, LOCK_UN)
+        Glibc.close(lock)
     }
 
     private static func examine(

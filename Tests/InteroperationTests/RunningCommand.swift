@@ -75,12 +75,15 @@ final class RunningCommand: Sendable {
     var lines: [String] { self.state.withLock { $0.lines } }
     var errorText: String { self.state.withLock { String(decoding: $0.errors, as: UTF8.self) } }
 
+    /// What a process wrote before it ended may still be in its pipes.
+    private var hasSaidAll: Bool { !self.process.isRunning && self.state.withLock { $0.openPipes == 0 } }
+
     /// The first line of the output that fits; waits for it.
     func line(timeout seconds: Double, where fits: (String) -> Bool) async throws -> String {
         let deadline = Date(timeIntervalSinceNow: seconds)
         while Date() < deadline {
             if let line = self.lines.first(where: fits) { return line }
-            if !self.process.isRunning { break }
+            if self.hasSaidAll { break }
             try await Task.sleep(for: .milliseconds(5))
         }
         if let line = self.lines.first(where: fits) { return line }
@@ -111,7 +114,7 @@ final class RunningCommand: Sendable {
             try await Task.sleep(for: .milliseconds(5))
         }
         // What was still in the pipes when the process ended; a child of its own may keep them open for ever.
-        let drained = Date(timeIntervalSinceNow: 2)
+        let drained = Date(timeIntervalSinceNow: 5)
         while Date() < drained, self.state.withLock({ $0.openPipes > 0 }) {
             try await Task.sleep(for: .milliseconds(2))
         }
