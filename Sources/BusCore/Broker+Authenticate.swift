@@ -108,9 +108,9 @@ extension Broker {
             self.standings[session].rights = rights
             self.standings[session].permittedRoute = nil
             guard !rights.allowsEverything else { continue }
-            let lost = self.sessions[session].subscriptions.values.filter { !rights.maySubscribe($0.filter) }
+            let lost = self.sessions[session].subscriptions.records.filter { !rights.maySubscribe($0.filter) }
             for record in lost {
-                self.sessions[session].subscriptions[record.filter] = nil
+                _ = self.sessions[session].subscriptions.remove(record.filter)
                 self.removeSubscription(record, session: session, now: now)
             }
             self.forgetStored(in: session) { message in !rights.mayReceive(message.publish.topic) }

@@ -159,7 +159,7 @@ extension Broker {
         guard let name = try? TopicName(replyTopic, limits: self.limits.topics) else { return false }
         switch self.callKind(ofTopic: replyTopic) {
         case .reply:
-            return self.sessions[session].subscriptions.values.contains { record in
+            return self.sessions[session].subscriptions.records.contains { record in
                 !record.filter.isShared && record.filter.matches(name)
             }
         case .plain:

@@ -122,7 +122,7 @@ extension Broker {
         let client = self.sessions[session].clientIdentifier
         self.endStoring(session)
         self.endSharedSubscriptions(of: session, now: now)
-        for record in self.sessions[session].subscriptions.values {
+        for record in self.sessions[session].subscriptions.records {
             self.removeSubscription(record, session: session, now: now)
         }
         self.sessionOfClient[ClientIdentifier(client)] = nil

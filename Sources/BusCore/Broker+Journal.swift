@@ -34,7 +34,7 @@ extension Broker {
         self.sessions[session].storage.knownAt = self.journal.openNumber
         self.storeTerms(of: session, disconnectedAt: nil)
         // A session that was in memory until now; what waits in it stays there.
-        for record in self.sessions[session].subscriptions.values { self.store(record, of: session) }
+        for record in self.sessions[session].subscriptions.records { self.store(record, of: session) }
         for identifier in self.sessions[session].inbound.identifiers {
             self.storeReceived(identifier, in: session, isOver: false)
         }

@@ -89,7 +89,7 @@ extension Broker {
 
     /// A resumed session serves again what it is subscribed to.
     mutating func instanceReturned(_ session: Int, now: Timestamp) {
-        for record in self.sessions[session].subscriptions.values {
+        for record in self.sessions[session].subscriptions.records {
             self.instanceArrived(record.filter, session: session, now: now)
         }
         self.performCallEffects(now: now)

@@ -50,10 +50,10 @@ extension Broker {
     /// A QoS 2 message that was on its way may have been used already and goes to nobody else ([MQTT-4.8.2-5]); one of
     /// QoS 1 goes to another member, as 4.8.2 advises, and so does everything that was never sent.
     mutating func endSharedSubscriptions(of session: Int, now: Timestamp) {
-        let records = self.sessions[session].subscriptions.values.filter(\.filter.isShared)
+        let records = self.sessions[session].subscriptions.records.filter(\.filter.isShared)
         guard !records.isEmpty else { return }
         for record in records {
-            self.sessions[session].subscriptions[record.filter] = nil
+            _ = self.sessions[session].subscriptions.remove(record.filter)
             self.removeSubscription(record, session: session, now: now)
         }
         // A group without members is gone, and its number may mean another one by now.

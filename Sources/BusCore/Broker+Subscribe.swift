@@ -34,7 +34,7 @@ extension Broker {
         let session = self.connections[index].session
         let codes = unsubscribe.filters.map { filter in
             guard let key = try? TopicFilter(filter, limits: self.limits.topics),
-                let record = self.sessions[session].subscriptions.removeValue(forKey: key)
+                let record = self.sessions[session].subscriptions.remove(key)
             else {
                 return ReasonCode.noSubscriptionExisted
             }
@@ -91,7 +91,7 @@ extension Broker {
     private mutating func addSubscription(
         _ record: Session.SubscriptionRecord, session: Int, now: Timestamp
     ) -> Bool {
-        let old = self.sessions[session].subscriptions.updateValue(record, forKey: record.filter)
+        let old = self.sessions[session].subscriptions.insert(record)
         if old != record { self.store(record, of: session) }
         let subscriber = SubscriptionTree.Subscriber(rawValue: UInt32(session))
         let entry = SubscriptionTree.Entry(

@@ -93,7 +93,7 @@ package struct StoreLoader: ~Copyable {
         var options = SubscriptionOptions(rawValue: stored.options)
         if !filter.isShared, Broker.servesCalls(filter) { options.markInstance() }
         let record = Session.SubscriptionRecord(filter: filter, options: options, identifier: stored.identifier)
-        broker.sessions[session].subscriptions[filter] = record
+        _ = broker.sessions[session].subscriptions.insert(record)
         if CallFilter.isOfFunction(filter) { broker.sessions[session].callSubscriptionCount += 1 }
         let entry = SubscriptionTree.Entry(
             subscriber: SubscriptionTree.Subscriber(rawValue: UInt32(session)), options: options.rawValue,

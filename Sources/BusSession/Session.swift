@@ -1,4 +1,3 @@
-package import BusTopics
 package import BusWire
 package import DequeModule
 
@@ -12,26 +11,13 @@ package import DequeModule
 /// A will that waits for its delay is published at `willDueAt`, or when the session ends, whichever is first
 /// ([MQTT-3.1.3-9], [MQTT-3.1.2-8]).
 package struct Session: Sendable {
-    /// One subscription as the client made it.
-    package struct SubscriptionRecord: Sendable, Equatable {
-        package var filter: TopicFilter
-        package var options: SubscriptionOptions
-        package var identifier: UInt32
-
-        package init(filter: TopicFilter, options: SubscriptionOptions, identifier: UInt32) {
-            self.filter = filter
-            self.options = options
-            self.identifier = identifier
-        }
-    }
-
     package let clientIdentifier: String
     /// The slot of the network connection in the broker, `nil` while offline.
     package var connection: Int?
     /// Seconds the session outlives its network connection; `UInt32.max` for ever ([MQTT-3.1.2-23]).
     package var expirySeconds: UInt32 = 0
     package var expiresAt = Timestamp.never
-    package var subscriptions: [TopicFilter: SubscriptionRecord] = [:]
+    package var subscriptions = Subscriptions()
     /// How many of them are to topics of one function each.
     package var callSubscriptionCount = 0
     package var window: OutboundWindow

@@ -2,10 +2,9 @@
 package struct TopicFilter: Hashable, Sendable, CustomStringConvertible {
     /// As the client sent it, `$share/name/` included.
     package let string: String
-    /// The name in `$share/{name}/{filter}`, `nil` for a subscription of its own.
-    package let shareName: String?
-    /// What is matched: `string` without the share prefix.
-    package let filter: String
+    /// Bytes of `$share/{name}/` in front, 0 for a subscription of its own. A broker may hold millions of filters: the
+    /// parts are cut when they are asked for.
+    private let sharePrefixLength: UInt16
 
     /// - Throws: what is wrong with the text.
     package init(_ string: String, limits: TopicLimits = TopicLimits()) throws(TopicError) {
@@ -15,18 +14,25 @@ package struct TopicFilter: Hashable, Sendable, CustomStringConvertible {
         }
         guard !string.utf8.contains(0) else { throw .nullCharacter }
         self.string = string
-        if let (name, filter) = try Self.splitShared(string) {
-            self.shareName = name
-            self.filter = filter
-        } else {
-            self.shareName = nil
-            self.filter = string
-        }
+        self.sharePrefixLength = try Self.sharePrefixLength(of: string)
         try Self.check(self.filter, limits: limits)
     }
 
+    /// What is matched: `string` without the share prefix.
+    package var filter: String {
+        guard self.isShared else { return self.string }
+        return String(Substring(self.string.utf8.dropFirst(Int(self.sharePrefixLength))))
+    }
+
+    /// The name in `$share/{name}/{filter}`, `nil` for a subscription of its own.
+    package var shareName: String? {
+        guard self.isShared else { return nil }
+        let name = self.string.utf8.prefix(Int(self.sharePrefixLength) - 1).dropFirst(Self.sharePrefix.utf8.count)
+        return String(Substring(name))
+    }
+
     package var description: String { self.string }
-    package var isShared: Bool { self.shareName != nil }
+    package var isShared: Bool { self.sharePrefixLength > 0 }
     package var hasWildcard: Bool { self.filter.utf8.contains { $0 == UInt8(ascii: "+") || $0 == UInt8(ascii: "#") } }
 
     /// The levels of the inner filter.
@@ -40,17 +46,19 @@ package struct TopicFilter: Hashable, Sendable, CustomStringConvertible {
 
     // MARK: Checks
 
-    /// The parts of `$share/{name}/{filter}`; `nil` for any other text.
-    private static func splitShared(_ string: String) throws(TopicError) -> (name: String, filter: String)? {
-        let prefix = "$share/"
-        guard string.utf8.starts(with: prefix.utf8) else { return nil }
-        let rest = string.utf8.dropFirst(prefix.utf8.count)
+    private static let sharePrefix = "$share/"
+
+    /// The length of `$share/{name}/`; 0 for any other text.
+    private static func sharePrefixLength(of string: String) throws(TopicError) -> UInt16 {
+        guard string.utf8.starts(with: Self.sharePrefix.utf8) else { return 0 }
+        let rest = string.utf8.dropFirst(Self.sharePrefix.utf8.count)
         let slash = rest.firstIndex(of: UInt8(ascii: "/"))
         let name = rest[..<(slash ?? rest.endIndex)]
         guard !name.isEmpty else { throw .emptyShareName }
         guard !name.contains(UInt8(ascii: "+")), !name.contains(UInt8(ascii: "#")) else { throw .wildcardInShareName }
         guard let slash, rest.index(after: slash) < rest.endIndex else { throw .missingSharedFilter }
-        return (String(Substring(name)), String(Substring(rest[rest.index(after: slash)...])))
+        // No longer than the text, whose length was checked.
+        return UInt16(string.utf8.distance(from: string.utf8.startIndex, to: slash) + 1)
     }
 
     private static func check(_ filter: String, limits: TopicLimits) throws(TopicError) {

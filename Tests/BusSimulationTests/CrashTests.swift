@@ -82,7 +82,7 @@ extension Broker {
             let session = self.sessions[place]
             let name = "\(session.storage.number) \(session.clientIdentifier)"
             lines.append("\(name) lasts \(session.expirySeconds)")
-            for record in session.subscriptions.values {
+            for record in session.subscriptions.records {
                 lines.append("\(name) subscribes \(record.filter) \(record.options.rawValue) \(record.identifier)")
             }
             for message in session.waitingMessages where message.record.isStored {

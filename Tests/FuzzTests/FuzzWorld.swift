@@ -133,7 +133,7 @@ final class FuzzWorld {
             self.expect("queued bytes", session.queue.byteCount, atMost: limits.session.queue.bytesMax)
             self.expect("replayed messages", session.replay.count, atMost: limits.retainedMessagesMax)
             self.expect("messages under way", session.window.onWireCount, atMost: limits.session.receiveMaximumOut)
-            let ofCalls = session.subscriptions.values.count { CallFilter.isOfFunction($0.filter) }
+            let ofCalls = session.subscriptions.records.count { CallFilter.isOfFunction($0.filter) }
             self.expect("filters", session.subscriptions.count - ofCalls, atMost: limits.session.subscriptionsMax)
             self.expect("filters of functions", ofCalls, atMost: limits.session.callSubscriptionsMax)
             if ofCalls != session.callSubscriptionCount { self.fail("\(ofCalls) filters of functions are miscounted") }
