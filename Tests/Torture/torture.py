@@ -1,4 +1,4 @@
-"""Puts a broker under abuse and load, row by row, and prints what it measured.
+"""Puts a broker under abuse, load and crashes, row by row, and prints what it measured.
 
 Usage: python3 torture.py BINARY [short|long] [ROW...]
 
@@ -10,6 +10,7 @@ import sys
 import time
 import traceback
 
+import durability_rows
 import rows
 from broker import Broker
 
@@ -21,8 +22,8 @@ class Start:
         self.binary = binary
         self.brokers = []
 
-    def __call__(self, limits="", more="", listeners=None):
-        broker = Broker(self.binary, limits, more, listeners)
+    def __call__(self, limits="", more="", listeners=None, **process):
+        broker = Broker(self.binary, limits, more, listeners, **process)
         self.brokers.append(broker)
         return broker
 
@@ -37,8 +38,10 @@ def main():
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     resource.setrlimit(resource.RLIMIT_NOFILE, (min(hard, 65_536), hard))
     binary = sys.argv[1]
-    chosen = rows.SHORT if sys.argv[2:3] == ["short"] else rows.LONG if sys.argv[2:3] == ["long"] else rows.SHORT + rows.LONG
-    names = sys.argv[3:] if sys.argv[2:3] in (["short"], ["long"]) else sys.argv[2:]
+    tiers = {"short": rows.SHORT + durability_rows.SHORT, "long": rows.LONG + durability_rows.LONG}
+    tier = sys.argv[2] if sys.argv[2:3] and sys.argv[2] in tiers else None
+    chosen = tiers[tier] if tier else tiers["short"] + tiers["long"]
+    names = sys.argv[3:] if tier else sys.argv[2:]
     failures = 0
     for row in chosen:
         if names and not any(row.__name__.startswith(name) for name in names):
