@@ -15,7 +15,7 @@ import time
 import trace_check
 from crash_load import KEPT, Publisher1, Publisher2, RetainedWriter, Subscriber1, Subscriber2
 from disks import BadDisk, SmallDisk
-from mqtt import PING, Client, acknowledge, application_message, publish, subscribe, text
+from mqtt import DISCONNECT, PING, Client, acknowledge, application_message, connect, publish, subscribe, text
 from rows import check
 
 ROOM = "  queuedMessagesMax: 2000000\n  queuedBytesMax: 4GiB\n  sessionsMax: 200000"
@@ -468,11 +468,16 @@ def D10_restart_with_much(start):
     stage = Stage(start)
     sessions, each = 100_000, 10
     begun = time.monotonic()
-    for number in range(sessions):
-        client = Client(stage.broker.port, f"d{number}", clean=False, properties=KEPT, source=f"127.0.0.{2 + number % 8}")
-        client.send(subscribe(f"d/{number}", 1))
-        client.expect(0x90)
-        client.close()
+    for base in range(0, sessions, 200):
+        clients = []
+        for number in range(base, base + 200):
+            # Everything that the client has to say at once.
+            clients.append(Client(stage.broker.port, source=f"127.0.0.{2 + number % 8}"))
+            hello = connect(f"d{number}", clean=False, properties=KEPT)
+            clients[-1].send(hello + subscribe(f"d/{number}", 1) + DISCONNECT)
+        for client in clients:
+            check([first for first, _ in client.until_closed()] == [0x20, 0x90], "a session was refused")
+            client.close()
     writer = Client(stage.broker.port, "writer")
     payload = b"x" * 256
     for _ in range(each):

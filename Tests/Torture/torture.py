@@ -12,6 +12,7 @@ import traceback
 
 import durability_rows
 import rows
+import weaker_settings
 from broker import Broker
 
 
@@ -38,7 +39,7 @@ def main():
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     resource.setrlimit(resource.RLIMIT_NOFILE, (min(hard, 65_536), hard))
     binary = sys.argv[1]
-    tiers = {"short": rows.SHORT + durability_rows.SHORT, "long": rows.LONG + durability_rows.LONG}
+    tiers = {"short": rows.SHORT + durability_rows.SHORT, "long": rows.LONG + durability_rows.LONG + weaker_settings.LONG}
     tier = sys.argv[2] if sys.argv[2:3] and sys.argv[2] in tiers else None
     chosen = tiers[tier] if tier else tiers["short"] + tiers["long"]
     names = sys.argv[3:] if tier else sys.argv[2:]
