@@ -6,7 +6,10 @@ import Testing
 struct TortureTests {
     @Test(
         "The broker stands the row",
-        arguments: ["R04", "R06", "R07", "R08", "R09", "R11", "R12", "R13", "R14", "R18", "R24"])
+        arguments: [
+            "R04", "R06", "R07", "R08", "R09", "R11", "R12", "R13", "R14", "R18", "R19_death", "R19_one", "R20", "R21",
+            "R24", "S08",
+        ])
     func row(_ name: String) async throws {
         let binary = try #require(RunningBroker.binary)
         let script = URL(filePath: #filePath).deletingLastPathComponent().deletingLastPathComponent()

@@ -11,7 +11,12 @@ import time
 import traceback
 
 import rows
+import rows_calls
 from broker import Broker
+
+
+SHORT = rows.SHORT + rows_calls.SHORT
+LONG = rows.LONG + rows_calls.LONG
 
 
 class Start:
@@ -37,7 +42,7 @@ def main():
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     resource.setrlimit(resource.RLIMIT_NOFILE, (min(hard, 65_536), hard))
     binary = sys.argv[1]
-    chosen = rows.SHORT if sys.argv[2:3] == ["short"] else rows.LONG if sys.argv[2:3] == ["long"] else rows.SHORT + rows.LONG
+    chosen = SHORT if sys.argv[2:3] == ["short"] else LONG if sys.argv[2:3] == ["long"] else SHORT + LONG
     names = sys.argv[3:] if sys.argv[2:3] in (["short"], ["long"]) else sys.argv[2:]
     failures = 0
     for row in chosen:
