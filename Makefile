@@ -15,7 +15,7 @@ TEST_LOG := .build/test.log
 PROCESS_TESTS := InteroperationTests|FunctionHostTests
 
 BUILD_PACKAGES := libmosquitto-dev libsqlite3-dev pkg-config python3 mosquitto-clients
-TEST_PACKAGES := $(BUILD_PACKAGES) mosquitto openssl python3-pip
+TEST_PACKAGES := $(BUILD_PACKAGES) mosquitto openssl python3-pip strace
 BENCH_PACKAGES := $(BUILD_PACKAGES) mosquitto nats-server
 
 .PHONY: help run test build bench torture fuzz install lint conformance pages packages test-packages bench-packages clean
@@ -23,7 +23,7 @@ BENCH_PACKAGES := $(BUILD_PACKAGES) mosquitto nats-server
 help:
 	@echo "make run      build fcbus, start broker, host and example functions (PORT=1883)"
 	@echo "make test     build and run every test"
-	@echo "make torture  put the broker under abuse and load (ten minutes)"
+	@echo "make torture  put the broker under abuse, load and crashes (twenty minutes)"
 	@echo "make bench    measure the broker beside Debian's mosquitto and nats-server (ten minutes)"
 	@echo "make fuzz     run the broker under libFuzzer (SECONDS_OF_FUZZ=60)"
 	@echo "make build    build the release binary ($(RELEASE))"
@@ -70,7 +70,7 @@ pages: test-packages
 bench: build bench-packages
 	@$(RELEASE) bench --standard --against mosquitto --against nats
 
-# Every row of abuse and load, the long ones too: about ten minutes.
+# Every row of abuse, load and durability, the long ones too: about twenty minutes.
 torture: build test-packages
 	@PYTHONPATH=$(PYTHON_PACKAGES) python3 Tests/Torture/torture.py $(RELEASE)
 

@@ -12,24 +12,44 @@ from mqtt import Client, publish, subscribe
 
 
 class Broker:
-    def __init__(self, binary, limits="", more="", listeners=None):
+    """`directory` is that of its store; `command` goes before the program, `environment` on top of the one it inherits."""
+
+    def __init__(self, binary, limits="", more="", listeners=None, **process):
+        self.binary = binary
         self.file = tempfile.NamedTemporaryFile("w", suffix=".yaml", delete=False)
         listeners = listeners or "listeners: [{ port: 0 }]"
         self.file.write(f"{listeners}\n{more}\nlimits:\n  connectionsPerAddressMax: 20000\n{limits}\n")
         self.file.close()
         self.log = tempfile.NamedTemporaryFile("w+", suffix=".log", delete=False)
-        self.process = subprocess.Popen(
-            [binary, "broker", "--config", self.file.name, "--log-level", "warning"],
-            stdout=subprocess.PIPE,
-            stderr=self.log,
-            text=True,
-        )
-        line = self.process.stdout.readline()
-        assert line.startswith("ready"), open(self.log.name).read()
-        self.port = int(re.search(r":(\d+)", line[len("ready mqtt:") :]).group(1))
+        self.launch(**process)
         Client(self.port, "first").close()
         time.sleep(0.2)
         self.base = self.memory()
+
+    def launch(self, directory=None, command=(), environment=None):
+        """Starts the program, or starts it again after its end; waits until it takes connections."""
+        store = ["--data-dir", directory] if directory else []
+        begun = time.monotonic()
+        self.process = subprocess.Popen(
+            [*command, self.binary, "broker", "--config", self.file.name, "--log-level", "warning", *store],
+            stdout=subprocess.PIPE,
+            stderr=self.log,
+            text=True,
+            env={**os.environ, **(environment or {})},
+        )
+        line = self.process.stdout.readline()
+        assert line.startswith("ready"), self.words()
+        self.ready_after = time.monotonic() - begun
+        self.port = int(re.search(r":(\d+)", line[len("ready mqtt:") :]).group(1))
+
+    def words(self):
+        """What it has logged."""
+        with open(self.log.name) as log:
+            return log.read()
+
+    def kill(self):
+        self.process.kill()
+        self.process.wait()
 
     def memory(self):
         """Resident MiB."""

@@ -37,9 +37,10 @@ def connect(client, keep_alive=60, clean=True, properties=b"", will=None, versio
     return packet(0x10, body)
 
 
-def publish(topic, payload, qos=0, identifier=1, retain=False, properties=b""):
+def publish(topic, payload, qos=0, identifier=1, retain=False, properties=b"", repeated=False):
     body = text(topic) + (struct.pack(">H", identifier) if qos else b"")
-    return packet(0x30 | qos << 1 | retain, body + varint(len(properties)) + properties + payload)
+    first = 0x30 | repeated << 3 | qos << 1 | retain
+    return packet(first, body + varint(len(properties)) + properties + payload)
 
 
 def subscribe(filters, qos=0, identifier=1):
@@ -50,6 +51,23 @@ def subscribe(filters, qos=0, identifier=1):
 
 def acknowledge(first, identifier):
     return packet(first, struct.pack(">H", identifier))
+
+
+def application_message(first, body):
+    """Topic, payload and packet identifier (0 with QoS 0) of a PUBLISH."""
+    end = 2 + int.from_bytes(body[:2], "big")
+    topic, identifier = body[2:end].decode(), 0
+    if first & 0x06:
+        identifier = int.from_bytes(body[end : end + 2], "big")
+        end += 2
+    length, shift = 0, 0
+    while True:
+        digit = body[end]
+        end += 1
+        length |= (digit & 0x7F) << shift
+        shift += 7
+        if digit < 0x80:
+            return topic, body[end + length :].decode(), identifier
 
 
 PING = b"\xc0\0"
@@ -70,8 +88,12 @@ class Client:
         self.buffer = bytearray()
         if client is not None:
             self.send(connect(client, **options))
-            first, body = self.next()
+            found = self.next()
+            if found is None:
+                raise ConnectionError("closed before CONNACK")
+            first, body = found
             assert first == 0x20 and body[1] == 0, f"CONNACK {first:x} {body.hex()}"
+            self.is_session_present = body[0] == 1
 
     def send(self, data):
         self.socket.sendall(data)

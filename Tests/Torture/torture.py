@@ -1,4 +1,4 @@
-"""Puts a broker under abuse and load, row by row, and prints what it measured.
+"""Puts a broker under abuse, load and crashes, row by row, and prints what it measured.
 
 Usage: python3 torture.py BINARY [short|long] [ROW...]
 
@@ -10,13 +10,16 @@ import sys
 import time
 import traceback
 
+import call_rows
+import durability_rows
 import rows
-import rows_calls
 from broker import Broker
 
 
-SHORT = rows.SHORT + rows_calls.SHORT
-LONG = rows.LONG + rows_calls.LONG
+TIERS = {
+    "short": rows.SHORT + call_rows.SHORT + durability_rows.SHORT,
+    "long": rows.LONG + call_rows.LONG + durability_rows.LONG,
+}
 
 
 class Start:
@@ -26,8 +29,8 @@ class Start:
         self.binary = binary
         self.brokers = []
 
-    def __call__(self, limits="", more="", listeners=None):
-        broker = Broker(self.binary, limits, more, listeners)
+    def __call__(self, limits="", more="", listeners=None, **process):
+        broker = Broker(self.binary, limits, more, listeners, **process)
         self.brokers.append(broker)
         return broker
 
@@ -42,8 +45,9 @@ def main():
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     resource.setrlimit(resource.RLIMIT_NOFILE, (min(hard, 65_536), hard))
     binary = sys.argv[1]
-    chosen = SHORT if sys.argv[2:3] == ["short"] else LONG if sys.argv[2:3] == ["long"] else SHORT + LONG
-    names = sys.argv[3:] if sys.argv[2:3] in (["short"], ["long"]) else sys.argv[2:]
+    tier = sys.argv[2] if sys.argv[2:3] and sys.argv[2] in TIERS else None
+    chosen = TIERS[tier] if tier else TIERS["short"] + TIERS["long"]
+    names = sys.argv[3:] if tier else sys.argv[2:]
     failures = 0
     for row in chosen:
         if names and not any(row.__name__.startswith(name) for name in names):
