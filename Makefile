@@ -18,7 +18,7 @@ BUILD_PACKAGES := libmosquitto-dev libsqlite3-dev pkg-config python3 mosquitto-c
 TEST_PACKAGES := $(BUILD_PACKAGES) mosquitto openssl python3-pip strace
 BENCH_PACKAGES := $(BUILD_PACKAGES) mosquitto nats-server
 
-.PHONY: help run test build bench torture fuzz install lint conformance packages test-packages bench-packages clean
+.PHONY: help run test build bench torture fuzz install lint conformance pages packages test-packages bench-packages clean
 
 help:
 	@echo "make run      build fcbus, start broker, host and example functions (PORT=1883)"
@@ -30,6 +30,7 @@ help:
 	@echo "make install  install it below PREFIX (default $(PREFIX))"
 	@echo "make lint     check the format of the sources"
 	@echo "make conformance  write Documentation/conformance.md anew"
+	@echo "make pages    write the examples of Documentation/sdk.md and the table of Documentation/guarantees.md anew"
 
 run: build
 	@exec Examples/run.sh $(RELEASE) $(PORT)
@@ -61,6 +62,10 @@ lint:
 
 conformance:
 	@FCBUS_WRITE_CONFORMANCE=1 $(SWIFT) test --filter StatementTests
+
+pages: test-packages
+	@$(SWIFT) build --product fcbus
+	FCBUS_BINARY="$$PWD/$(DEBUG)" FCBUS_WRITE_PAGES=1 $(SWIFT) test --filter 'PageExampleTests/page|GuaranteeTests'
 
 bench: build bench-packages
 	@$(RELEASE) bench --standard --against mosquitto --against nats

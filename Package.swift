@@ -148,7 +148,7 @@ let package = Package(
         tests("BusBenchTests", ["BusBench", "BusWire", nioCore]),
         tests("HouseTests", []),
         tests(
-            "InteroperationTests", ["FunctionBus"],
+            "InteroperationTests", ["FunctionBus", "FunctionBusTesting"],
             resources: [.copy("paho_client.py"), .copy("transport_client.py")]),
     ]
 )

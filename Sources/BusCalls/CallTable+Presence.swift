@@ -67,6 +67,17 @@ extension CallTable {
         self.dispatchQueue(of: function, now: now, effects: &effects)
     }
 
+    package func isInstance(_ client: ClientHandle) -> Bool { self.placeOfInstance[client] >= 0 }
+
+    /// What an instance serves, in the order of the names, if it serves anything and says nothing of itself.
+    package func functionsOfSilent(_ client: ClientHandle) -> [FunctionName]? {
+        let place = self.placeOfInstance[client]
+        guard place >= 0, self.presences[client] == nil else { return nil }
+        let instance = self.instances[place]
+        guard !instance.functions.isEmpty || !instance.wildcards.isEmpty else { return nil }
+        return instance.functions.map { self.functions[$0].name }.sorted { $0.description < $1.description }
+    }
+
     // MARK: Fitting
 
     private mutating func refitAndDispatch(_ place: Int, now: UInt64, effects: inout [Effect]) {

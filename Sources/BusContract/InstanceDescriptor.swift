@@ -34,11 +34,15 @@ package struct InstanceDescriptor: Hashable, Sendable {
     package var text: String {
         var members: [(String, JSONText)] = [
             ("status", .string(self.status.rawValue)), ("functions", .array(self.functions.map(JSONText.string))),
-            ("host", .string(self.host)), ("pid", .integer(self.processIdentifier)),
-            ("started", .integer(self.startedSeconds)), ("language", .string(self.language)),
-            ("sdk", .string(self.sdk)),
         ]
-        if let value = self.capacity { members.insert(("capacity", .integer(value)), at: 2) }
+        if let capacity = self.capacity { members.append(("capacity", .integer(capacity))) }
+        for (name, value) in [("host", self.host), ("language", self.language), ("sdk", self.sdk)] where !value.isEmpty
+        {
+            members.append((name, .string(value)))
+        }
+        for (name, value) in [("pid", self.processIdentifier), ("started", self.startedSeconds)] where value > 0 {
+            members.append((name, .integer(value)))
+        }
         return JSONText.object(members).text
     }
 }

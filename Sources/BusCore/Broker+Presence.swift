@@ -42,6 +42,7 @@ extension Broker {
                 ClientHandle(rawValue: UInt32(session)), identifier, descriptor, now: now.nanoseconds,
                 effects: &self.callEffects)
             guard isNoted else { return .quotaExceeded }
+            if descriptor != nil { self.forgetAnnouncement(of: session) }
         }
         return self.distribute(publish, along: route, from: session, now: now)
     }
@@ -80,11 +81,13 @@ extension Broker {
         self.calls.instanceSubscribed(
             ClientHandle(rawValue: UInt32(session)), filter: filter, terms: terms, now: now.nanoseconds,
             effects: &self.callEffects)
+        self.announceSoon(session, now: now)
     }
 
     mutating func instanceLeft(_ filter: TopicFilter, session: Int, now: Timestamp) {
         self.calls.instanceUnsubscribed(
             ClientHandle(rawValue: UInt32(session)), filter: filter, now: now.nanoseconds, effects: &self.callEffects)
+        if self.announcements.made.contains(session) { self.announce(session, now: now) }
     }
 
     /// A resumed session serves again what it is subscribed to.
@@ -99,6 +102,8 @@ extension Broker {
         self.calls.clientLeft(
             ClientHandle(rawValue: UInt32(session)), hasSession: self.sessions[session].expirySeconds > 0,
             now: now.nanoseconds, effects: &self.callEffects)
+        self.announcements.due.remove(session)
+        self.retractAnnouncement(of: session, now: now)
         self.performCallEffects(now: now)
     }
 }

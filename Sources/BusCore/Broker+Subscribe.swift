@@ -118,10 +118,7 @@ extension Broker {
     }
 
     private mutating func retainedMessages(for filter: TopicFilter, now: Timestamp) -> [RetainedMessage] {
-        var found: [RetainedMessage] = []
-        if filter.levels[0].utf8.first == UInt8(ascii: "$") {
-            found = self.system.matching(filter, limits: self.limits, now: now)
-        }
+        var found = self.system.matching(filter, limits: self.limits, now: now)
         found += self.retained.matching(filter, limits: self.limits, now: now)
         for topic in self.retained.takeExpired() { self.storeRemoval(ofRetained: topic) }
         return found

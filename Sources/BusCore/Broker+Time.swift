@@ -15,7 +15,7 @@ extension Broker {
         while let entry = self.timers.popDue(at: now) {
             switch entry.kind {
             case .connectTimeout, .keepAlive, .loginExpiry: self.connectionTimer(entry, now: now)
-            case .sessionExpiry, .willDelay: self.sessionTimer(entry, now: now)
+            case .sessionExpiry, .willDelay, .announcement: self.sessionTimer(entry, now: now)
             case .system: self.publishSystemTopics(now: now)
             }
         }
@@ -62,6 +62,8 @@ extension Broker {
         case .sessionExpiry where self.sessions[entry.index].expiresAt <= now:
             self.statistics.sessionsExpired += 1
             self.endSession(entry.index, now: now)
+        case .announcement:
+            self.announce(entry.index, now: now)
         default:
             // The client came back, or left again and has a later entry.
             break
@@ -71,7 +73,7 @@ extension Broker {
     /// Throws away entries that mean nothing any more, once most are such: else a client that comes and goes would leave
     /// one behind each time, for as long as its session might have lasted.
     mutating func pruneTimers() {
-        let meaningMax = 3 * self.connections.count + 2 * self.sessions.count + 1
+        let meaningMax = 3 * (self.connections.count + self.sessions.count) + 1
         guard self.timers.count > 2 * meaningMax + 64 else { return }
         var timers = TimerQueue()
         swap(&timers, &self.timers)
@@ -90,6 +92,8 @@ extension Broker {
         case .willDelay:
             self.sessions.isOccupied(entry.index, generation: entry.generation)
                 && self.sessions[entry.index].willDueAt == entry.due
+        case .announcement:
+            self.announcements.due.contains(entry.index)
         case .system:
             true
         }

@@ -34,6 +34,7 @@ package struct Broker: ~Copyable, Sendable {
     var deadLetters = DeadLetters()
     var controlGrants = ControlGrants()
     var eventInterest = EventInterest()
+    var announcements = Announcements()
     /// What the store is to hold; off without one.
     var journal = Journal()
     /// Holds for connections and topics that come from now on.
@@ -50,7 +51,7 @@ package struct Broker: ~Copyable, Sendable {
     /// Whether there are rules at all.
     var restricts = false
     var policyGeneration: UInt64 = 0
-    /// What is published below `$SYS`; apart from the clients' retained messages and their limits.
+    /// What the broker says itself: below `$SYS`, and the presences it makes; apart from the clients' retained messages and their limits.
     var system: RetainedMessages
     var systemTopics = SystemTopics()
     var systemIntervalSeconds: UInt64 = 0

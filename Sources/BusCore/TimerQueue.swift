@@ -7,7 +7,7 @@ private import HeapModule
 /// was refreshed is armed again). So a packet costs a store of its time, not a timer operation.
 struct TimerQueue: Sendable {
     enum Kind: Sendable {
-        case connectTimeout, keepAlive, loginExpiry, sessionExpiry, willDelay, system
+        case connectTimeout, keepAlive, loginExpiry, sessionExpiry, willDelay, announcement, system
     }
 
     struct Entry: Comparable, Sendable {

@@ -13,9 +13,10 @@ import tempfile
 import time
 
 import trace_check
+from calls import Message, properties
 from crash_load import KEPT, Publisher1, Publisher2, RetainedWriter, Subscriber1, Subscriber2
 from disks import BadDisk, SmallDisk
-from mqtt import DISCONNECT, PING, Client, acknowledge, application_message, connect, publish, subscribe, text
+from mqtt import DISCONNECT, PING, Client, acknowledge, connect, publish, subscribe
 from rows import check
 
 ROOM = "  queuedMessagesMax: 2000000\n  queuedBytesMax: 4GiB\n  sessionsMax: 200000"
@@ -214,12 +215,11 @@ class Echo:
         self.caller.expect(0x90)
 
     def call(self):
-        properties = b"\x08" + text("fc/_reply/caller") + b"\x09" + text("1")
-        self.caller.send(publish("fc/demo/echo/req", b"hello", 0, properties=properties))
-        self.instance.expect(0x30)
-        self.instance.send(publish("fc/_reply/caller", b"hello", 0, properties=b"\x09" + text("1")))
-        _, payload, _ = application_message(0x30, self.caller.expect(0x30))
-        check(payload == "hello", f"the reply was {payload}")
+        self.caller.send(publish("fc/demo/echo/req", b"hello", properties=properties("fc/_reply/caller", b"1")))
+        call = Message(0x30, self.instance.expect(0x30))
+        self.instance.send(publish(call.response_topic, call.payload, properties=properties(None, call.correlation)))
+        answer = Message(0x30, self.caller.expect(0x30))
+        check(answer.payload == b"hello", f"the reply was {answer.payload}")
 
 
 def eventually(what, seconds=10):
@@ -407,8 +407,9 @@ def D04_kill_during_calls(start):
         for index in range(20):
             while (found := instance.next())[0] & 0xF0 != 0x30:
                 pass  # acknowledgements of the replies
+            call = Message(*found)
             if index % 2 == 0:
-                reply(instance, *found)
+                instance.send(publish(call.response_topic, b"done", 1, 1, properties=properties(None, call.correlation)))
         stage.broker.kill()
         for caller in callers:
             output, errors = caller.communicate(timeout=30)
@@ -422,34 +423,6 @@ def D04_kill_during_calls(start):
         stage.end()
     check(counts["lost"] >= 100, "no call was in flight")
     return f"10 times killed: {counts['answered']} answered, {counts['lost']} told that it may have run, 0 hang"
-
-
-def reply(instance, first, body):
-    """Answers a call by its Response Topic and Correlation Data."""
-    fields = request_properties(first, body)
-    correlation = b"\x09" + len(fields[0x09]).to_bytes(2, "big") + fields[0x09]
-    instance.send(publish(fields[0x08].decode(), b"done", 1, 1, properties=correlation))
-
-
-def request_properties(first, body):
-    """The properties of a PUBLISH that have a length of their own, and of the others nothing."""
-    at = 2 + int.from_bytes(body[:2], "big") + (2 if first & 0x06 else 0)
-    assert body[at] < 0x80 or body[at + 1] < 0x80, "more properties than a call has"
-    length, at = (body[at], at + 1) if body[at] < 0x80 else (body[at] & 0x7F | body[at + 1] << 7, at + 2)
-    end, found = at + length, {}
-    while at < end:
-        kind = body[at]
-        if kind in (0x03, 0x08, 0x09):
-            size = int.from_bytes(body[at + 1 : at + 3], "big")
-            found[kind] = body[at + 3 : at + 3 + size]
-            at += 3 + size
-        elif kind == 0x26:
-            for _ in range(2):
-                at += 2 + int.from_bytes(body[at + 1 : at + 3], "big")
-            at += 1
-        else:
-            at += {0x01: 2, 0x02: 5, 0x0B: 2, 0x23: 3}[kind]
-    return found
 
 
 def D08_small_file_system(start):

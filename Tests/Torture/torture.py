@@ -10,10 +10,17 @@ import sys
 import time
 import traceback
 
+import call_rows
 import durability_rows
 import rows
 import weaker_settings
 from broker import Broker
+
+
+TIERS = {
+    "short": rows.SHORT + call_rows.SHORT + durability_rows.SHORT,
+    "long": rows.LONG + call_rows.LONG + durability_rows.LONG + weaker_settings.LONG,
+}
 
 
 class Start:
@@ -39,9 +46,8 @@ def main():
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     resource.setrlimit(resource.RLIMIT_NOFILE, (min(hard, 65_536), hard))
     binary = sys.argv[1]
-    tiers = {"short": rows.SHORT + durability_rows.SHORT, "long": rows.LONG + durability_rows.LONG + weaker_settings.LONG}
-    tier = sys.argv[2] if sys.argv[2:3] and sys.argv[2] in tiers else None
-    chosen = tiers[tier] if tier else tiers["short"] + tiers["long"]
+    tier = sys.argv[2] if sys.argv[2:3] and sys.argv[2] in TIERS else None
+    chosen = TIERS[tier] if tier else TIERS["short"] + TIERS["long"]
     names = sys.argv[3:] if tier else sys.argv[2:]
     failures = 0
     for row in chosen:
