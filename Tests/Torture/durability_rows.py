@@ -290,9 +290,10 @@ def fill_up(start, disk):
 def D08_full_disk(start):
     """A full disk, with torn writes: refusal with 0x97, everything else goes on, and it ends by itself."""
     disk = BadDisk()
-    words = fill_up(start, disk)
-    disk.remove()
-    return words
+    try:
+        return fill_up(start, disk)
+    finally:
+        disk.remove()
 
 
 def D09_sync_fails(start):
@@ -428,12 +429,10 @@ def D04_kill_during_calls(start):
 def D08_small_file_system(start):
     """D08 on a real file system of eight megabytes."""
     disk = SmallDisk()
-    if not disk.is_mounted:
+    try:
+        return fill_up(start, disk) if disk.is_mounted else "left out: nobody may mount a file system here"
+    finally:
         disk.remove()
-        return "left out: only the superuser can mount a file system, here he cannot either"
-    words = fill_up(start, disk)
-    disk.remove()
-    return words
 
 
 def D10_restart_with_much(start):
