@@ -16,7 +16,7 @@ import trace_check
 from calls import Message, properties
 from crash_load import KEPT, Publisher1, Publisher2, RetainedWriter, Subscriber1, Subscriber2
 from disks import BadDisk, SmallDisk
-from mqtt import DISCONNECT, PING, Client, acknowledge, connect, publish, subscribe
+from mqtt import PING, Client, acknowledge, connect, publish, subscribe
 from rows import check
 
 ROOM = "  queuedMessagesMax: 2000000\n  queuedBytesMax: 4GiB\n  sessionsMax: 200000"
@@ -443,12 +443,11 @@ def D10_restart_with_much(start):
     for base in range(0, sessions, 200):
         clients = []
         for number in range(base, base + 200):
-            # Everything that the client has to say at once.
             clients.append(Client(stage.broker.port, source=f"127.0.0.{2 + number % 8}"))
             hello = connect(f"d{number}", clean=False, properties=KEPT)
-            clients[-1].send(hello + subscribe(f"d/{number}", 1) + DISCONNECT)
+            clients[-1].send(hello + subscribe(f"d/{number}", 1))
         for client in clients:
-            check([first for first, _ in client.until_closed()] == [0x20, 0x90], "a session was refused")
+            check(client.expect(0x90)[-1] == 1, "a subscription was refused")
             client.close()
     writer = Client(stage.broker.port, "writer")
     payload = b"x" * 256
@@ -463,18 +462,17 @@ def D10_restart_with_much(start):
         getattr(stage.broker.process, end)()
         stage.broker.process.wait(timeout=60)
         stage.again()
-        results.append((stage.broker.ready_after, stage.broker.memory()))
+        results.append((stage.broker.ready_after, stage.broker.processor_time(), stage.broker.memory()))
     client = Client(stage.broker.port, "d4711", clean=False, properties=KEPT)
     for _ in range(each):
         client.expect(0x30)
     bytes_stored = sum(entry.stat().st_size for entry in os.scandir(stage.directory))
     stage.end()
-    (clean, memory), (unclean, other) = results
-    words = (
-        f"{sessions * each} messages, {bytes_stored / 1e6:.0f} MB, stored in {filled:.0f} s; ready {clean:.1f} s after a stop"
-        f" ({memory:.0f} MiB), {unclean:.1f} s after a kill ({other:.0f} MiB)"
-    )
-    check(max(clean, unclean) <= 5 and max(memory, other) <= 600, words)
+    words = f"{sessions * each} messages, {bytes_stored / 1e6:.0f} MB, stored in {filled:.0f} s"
+    for end, (took, processor, memory) in zip(("stop", "kill"), results):
+        words += f"; after a {end} ready in {took:.1f} s, {processor:.1f} s of processor time, {memory:.0f} MiB"
+    # Processor time, since the start is one thread's work and says the same on a machine that does other things too.
+    check(all(processor <= 5 and memory <= 600 for _, processor, memory in results), words)
     return words
 
 
