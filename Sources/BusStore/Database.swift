@@ -10,7 +10,10 @@ import CSQLite
     /// Opens a file that exists, or makes it.
     init(path: String, fileSystem: String?) throws(SQLiteFailure) {
         var handle: OpaquePointer?
-        let flags = SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE | SQLITE_OPEN_NOFOLLOW | SQLITE_OPEN_EXRESCODE
+        // One thread at a time has the database, so that SQLite's own lock around every column would be for nothing.
+        let flags =
+            SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE | SQLITE_OPEN_NOFOLLOW | SQLITE_OPEN_EXRESCODE
+            | SQLITE_OPEN_NOMUTEX
         let code = unsafe sqlite3_open_v2(path, &handle, flags, fileSystem)
         guard let handle = unsafe handle else {
             throw SQLiteFailure(code: code, systemError: 0, message: "SQLite has no memory for another connection")
