@@ -237,8 +237,8 @@ def R19_workers_die_all_the_time(start):
     return one_of_three(start, seconds=60, kills=40)
 
 
-def R20_hung_function_for_many(start):
-    return hung(start, callers=50, each=80, milliseconds=1000)
+def R20_hung_function_for_many_callers(start):
+    return hung(start, callers=200, each=5, milliseconds=5000)
 
 
 def R21_unknown_functions_for_long(start):
@@ -258,7 +258,7 @@ SHORT = [
 ]
 LONG = [
     R19_workers_die_all_the_time,
-    R20_hung_function_for_many,
+    R20_hung_function_for_many_callers,
     R21_unknown_functions_for_long,
     S08_many_guesses,
 ]
