@@ -14,7 +14,9 @@ extension CallTable {
         self.functions[function].seats[seat].running += 1
         self.functions[function].runningCount += 1
         self.functions[function].statistics.queueTime.record(nanoseconds: now - self.calls[call].queuedAt)
-        if let key = self.calls[call].request.key { self.keyIsServed(key, at: function, by: instance, call: call) }
+        if self.calls[call].request.isKeyed, let key = self.calls[call].request.key {
+            self.keyIsServed(key, at: function, by: instance, call: call)
+        }
         self.calls[call].state = .running
         self.calls[call].instance = instance
         self.calls[call].server = client
@@ -38,7 +40,7 @@ extension CallTable {
     private mutating func limitAttempt(_ call: Int, remaining: UInt64, now: UInt64) -> UInt64 {
         let deadline = self.calls[call].request.deadline
         self.calls[call].attemptEndsAt = deadline
-        guard let milliseconds = self.functions[self.calls[call].function].descriptor?.timeoutMilliseconds,
+        guard let milliseconds = self.functions[self.calls[call].function].terms.timeoutMilliseconds,
             milliseconds < remaining / 1_000_000
         else { return remaining }
         let end = now + (milliseconds + self.limits.timeoutGraceMilliseconds) * 1_000_000
@@ -54,7 +56,9 @@ extension CallTable {
         let function = self.calls[call].function
         let count = self.functions[function].seats.count
         guard count > 0 else { return nil }
-        if let key = self.calls[call].request.key { return self.keyedSeat(at: function, key: key, call: call) }
+        if self.calls[call].request.isKeyed, let key = self.calls[call].request.key {
+            return self.keyedSeat(at: function, key: key, call: call)
+        }
         var best = -1
         var least = Int.max
         var seat = self.functions[function].turn

@@ -49,7 +49,7 @@ extension CallTable {
 
     /// Whether other calls can wait for this one although an instance has room for them: those of its key do.
     private func mayBlockOthers(_ call: Int) -> Bool {
-        self.calls[call].isWaiting && (self.calls[call].request.key != nil || !self.calls[call].refusedBy.isEmpty)
+        self.calls[call].isWaiting && (self.calls[call].request.isKeyed || !self.calls[call].refusedBy.isEmpty)
     }
 
     /// What is known of a call that ends without an answer.
@@ -62,14 +62,14 @@ extension CallTable {
         let function = self.calls[call].function
         let isRunning = self.calls[call].state == .running
         let server = self.calls[call].server
-        let wasKeyed = self.calls[call].request.key != nil
+        let wasKeyed = self.calls[call].request.isKeyed
         var failure = Failure.deadline(
             name, executed: self.executed(call),
             milliseconds: (self.calls[call].request.deadline - self.calls[call].queuedAt) / 1_000_000)
         if isRunning {
             self.sendCancel(of: call, effects: &effects)
             if self.calls[call].request.deadline > now,
-                let milliseconds = self.functions[function].descriptor?.timeoutMilliseconds
+                let milliseconds = self.functions[function].terms.timeoutMilliseconds
             {
                 failure = .executionTimeout(name, milliseconds: milliseconds)
                 failure.origin = .broker
@@ -128,7 +128,7 @@ extension CallTable {
         let name = self.calls[call].request.function
         let function = self.calls[call].function
         let server = self.calls[call].state == .running ? self.calls[call].server : nil
-        let wasKeyed = self.calls[call].request.key != nil
+        let wasKeyed = self.calls[call].request.isKeyed
         self.sendCancel(of: call, effects: &effects)
         if server != nil, waits { return }
         let unblocks = self.mayBlockOthers(call)
@@ -250,8 +250,7 @@ extension CallTable {
 
     /// Takes a call out of every list and remembers how it ended, if anybody may ask.
     mutating func end(_ call: Int, _ ending: Ending?, now: UInt64) {
-        let topic = self.calls[call].alias ?? self.calls[call].request.address.replyTopic
-        let hasAlias = self.calls[call].alias != nil
+        let alias = self.callOfAlias.isEmpty ? nil : self.calls[call].alias
         switch self.calls[call].state {
         case .running: self.unlinkFromInstance(call)
         case .queued: self.leaveQueue(call)
@@ -265,9 +264,10 @@ extension CallTable {
         let isKept =
             ending != nil && self.calls[call].request.address.identifiesCall && self.calls[call].request.isRemembered
         // The index finds calls by their callers, whom only the reply space names.
-        let isFound = isKept && !hasAlias && !self.calls[call].request.isAnsweredElsewhere
+        let isFound = isKept && alias == nil && !self.calls[call].request.isAnsweredElsewhere
         if !isFound, let server = self.calls[call].server {
-            let correlation = hasAlias ? Correlation() : self.calls[call].request.address.correlation
+            let topic = alias ?? self.calls[call].request.address.replyTopic
+            let correlation = alias == nil ? self.calls[call].request.address.correlation : Correlation()
             self.ended.advance(to: now)
             self.ended.append(
                 AnswerAddress(topic: topic, correlation: correlation), of: self.calls[call].request.function,

@@ -24,9 +24,11 @@ extension CallTable {
         self.calls[call].instance = -1
         self.functions[function].runningCount -= 1
         if let seat = self.seat(of: place, at: function) { self.functions[function].seats[seat].running -= 1 }
-        if let key = self.calls[call].request.key { self.functions[function].keys[key]?.runningCount -= 1 }
+        if self.calls[call].request.isKeyed, let key = self.calls[call].request.key {
+            self.functions[function].keys[key]?.runningCount -= 1
+        }
         if self.calls[call].request.isAnsweredElsewhere { self.instances[place].plainCount -= 1 }
-        if let alias = self.calls[call].alias {
+        if !self.callOfAlias.isEmpty, let alias = self.calls[call].alias {
             self.callOfAlias[alias] = nil
             self.calls[call].alias = nil
         }

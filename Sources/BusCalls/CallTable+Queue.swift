@@ -22,7 +22,7 @@ extension CallTable {
         if count > self.functions[function].statistics.queuedMost {
             self.functions[function].statistics.queuedMost = count
         }
-        if let key = self.calls[call].request.key {
+        if self.calls[call].request.isKeyed, let key = self.calls[call].request.key {
             self.functions[function].keys[key, default: KeyHome()].waitingCount += 1
         }
         self.waitingFunctions.insert(function)
@@ -45,7 +45,9 @@ extension CallTable {
         let function = self.calls[call].function
         self.calls[call].isWaiting = false
         self.functions[function].queuedCount -= 1
-        if let key = self.calls[call].request.key { self.keyWaitsLess(key, at: function) }
+        if self.calls[call].request.isKeyed, let key = self.calls[call].request.key {
+            self.keyWaitsLess(key, at: function)
+        }
         let waiting = self.functions[function].queuedCount
         if waiting == 0 {
             self.functions[function].queue.removeAll(keepingCapacity: true)
@@ -58,7 +60,7 @@ extension CallTable {
 
     /// Whether an older call with the same key waits, which this one must not overtake.
     func isBehindItsKey(_ call: Int) -> Bool {
-        guard let key = self.calls[call].request.key else { return false }
+        guard self.calls[call].request.isKeyed, let key = self.calls[call].request.key else { return false }
         return self.functions[self.calls[call].function].keys[key]?.waitingCount ?? 0 > 0
     }
 

@@ -25,7 +25,7 @@ extension CallTable {
         let function = self.calls[call].function
         self.count(outcome, of: call, now: now, effects: &effects)
         let answered = self.answered(call, now: now)
-        let wasKeyed = self.calls[call].request.key != nil
+        let wasKeyed = self.calls[call].request.isKeyed
         self.calls[call].endingBytes = outcome.byteCount
         let isKept = self.calls[call].request.isRemembered && self.calls[call].request.address.identifiesCall
         self.end(call, isKept ? .answered(message()) : nil, now: now)
@@ -139,7 +139,7 @@ extension CallTable {
         _ call: Int, from client: ClientHandle, _ outcome: Outcome, now: UInt64, effects: inout [Effect]
     ) -> Disposition {
         let function = self.calls[call].function
-        let wasKeyed = self.calls[call].request.key != nil
+        let wasKeyed = self.calls[call].request.isKeyed
         let answered = self.answered(call, now: now)
         self.calls[call].refusedBy.append(client)
         self.takeBack(call)

@@ -71,7 +71,7 @@ extension CallTable {
         if request.timeoutNanoseconds == 0 {
             return .deadline(request.function, executed: .none, milliseconds: 0)
         }
-        if let limit = self.functions[function].descriptor?.requestBytesMax, request.payloadBytes > limit {
+        if let limit = self.functions[function].terms.requestBytesMax, request.payloadBytes > limit {
             return .requestTooLarge(request.function, bytes: request.payloadBytes, limit: limit)
         }
         let caller = self.placeOfCaller[request.caller]
@@ -92,33 +92,35 @@ extension CallTable {
         let timeout = min(
             request.timeoutNanoseconds ?? self.timeout(ofFunction: function),
             self.limits.timeoutSecondsMax * 1_000_000_000)
-        var call = Call(request: request)
-        call.request.deadline = now + timeout
+        // Filled in where it lies: a row is large.
+        let call = self.makeRow(Call(request: request))
+        self.calls[call].request.deadline = now + timeout
         if request.isIdempotent == nil {
-            call.request.isIdempotent = self.functions[function].descriptor?.isIdempotent ?? false
+            self.calls[call].request.isIdempotent = self.functions[function].terms.isIdempotent
         }
-        call.state = .queued
-        call.function = function
-        call.order = self.admittedCount
+        self.calls[call].state = .queued
+        self.calls[call].function = function
+        self.calls[call].order = self.admittedCount
         self.admittedCount += 1
-        call.queuedAt = now
-        call.waitsUntil = now + min(request.waitNanoseconds, timeout)
-        let place: Int
-        if let reused = self.freeCalls.popLast() {
-            call.generation = self.calls[reused].generation &+ 1
-            self.calls[reused] = call
-            place = reused
-        } else {
+        self.calls[call].queuedAt = now
+        self.calls[call].waitsUntil = now + min(request.waitNanoseconds, timeout)
+        self.linkToCaller(call)
+        self.arm(call, at: now + timeout)
+        return call
+    }
+
+    private mutating func makeRow(_ call: consuming Call) -> Int {
+        guard let reused = self.freeCalls.popLast() else {
             self.calls.append(call)
-            place = self.calls.count - 1
+            return self.calls.count - 1
         }
-        self.linkToCaller(place)
-        self.arm(place, at: now + timeout)
-        return place
+        call.generation = self.calls[reused].generation &+ 1
+        self.calls[reused] = call
+        return reused
     }
 
     private func timeout(ofFunction function: Int) -> UInt64 {
-        let milliseconds = self.functions[function].descriptor?.timeoutMilliseconds
+        let milliseconds = self.functions[function].terms.timeoutMilliseconds
         // A catalog entry may say anything.
         let product = (milliseconds ?? ContractLimits.defaultTimeoutMilliseconds)
             .multipliedReportingOverflow(by: 1_000_000)

@@ -143,9 +143,28 @@ package struct CallTable: Sendable {
         var queuedCount = 0
         var keys: [String: KeyHome] = [:]
         var runningCount = 0
-        var descriptor: FunctionDescriptor?
+        var descriptor: FunctionDescriptor? {
+            didSet { self.terms = CallTerms(self.descriptor) }
+        }
+        /// What the descriptor says of every call. It is asked each time, and the descriptor itself could not be asked
+        /// without a copy of the row.
+        private(set) var terms = CallTerms()
         var lastUsed: UInt64 = 0
         var statistics = FunctionStatistics()
+    }
+
+    /// The part of a descriptor that concerns every call.
+    struct CallTerms: Sendable {
+        var timeoutMilliseconds: UInt64?
+        var isIdempotent = false
+        var requestBytesMax: Int?
+
+        init(_ descriptor: FunctionDescriptor? = nil) {
+            guard let descriptor else { return }
+            self.timeoutMilliseconds = descriptor.timeoutMilliseconds
+            self.isIdempotent = descriptor.isIdempotent
+            self.requestBytesMax = descriptor.requestBytesMax
+        }
     }
 
     package let limits: CallLimits

@@ -82,7 +82,7 @@ package struct Correlation: Hashable, Sendable {
 
     package func hash(into hasher: inout Hasher) {
         hasher.combine(self.low)
-        hasher.combine(self.high)
+        if self.count > 8 { hasher.combine(self.high) }
         if self.count > 16 { hasher.combine(self.rest) }
     }
 }

@@ -43,9 +43,10 @@ extension Broker {
     private mutating func dispatch(_ dispatch: CallTable.Dispatch, now: Timestamp) {
         let session = Int(dispatch.instance.rawValue)
         guard let index = self.sessions[session].connection else { return }
-        let request = dispatch.message.publish
-        let isInTopicForm = request.topicLength != Self.requestTopicLength(dispatch.function)
-        let takesProperties = self.connections[index].isSpeakingV5
+        let stored = dispatch.message.stored
+        let isInTopicForm = stored.publish.topicLength != Self.requestTopicLength(dispatch.function)
+        // The field: what is computed of a connection is computed of a copy.
+        let takesProperties = self.connections[index].version == .v5
         let usesTopicForm =
             !takesProperties || (isInTopicForm && dispatch.forms.contains(.topic))
             || !dispatch.forms.contains(.properties)
@@ -57,12 +58,12 @@ extension Broker {
         }
         let message = self.image(of: dispatch, topic: topic)
         guard let server = self.server(session, of: message, dispatch.function, usesTopicForm) else { return }
-        if !dispatch.message.stored.isImage {
+        if !stored.isImage {
             let kept = topic == nil ? StoredPublish(message, isImage: true) : dispatch.message.kept()
             self.calls.setMessage(kept, of: dispatch.call)
         }
         let outgoing = OutgoingMessage(
-            message, qos: min(request.qos, server.options.maximumQoS), isCall: true,
+            message, qos: min(stored.publish.qos, server.options.maximumQoS), isCall: true,
             subscriptionIdentifiers: server.identifiers)
         self.offer(outgoing, to: session, now: now)
     }

@@ -84,12 +84,15 @@ extension Broker {
         _ publish: Publish, of name: FunctionName, _ levels: ReplyLevels?, along route: Route, from session: Int,
         now: Timestamp
     ) -> ReasonCode {
-        let properties = CallProperties(publish, known: self.standings[session].answersAt?.topic)
+        let known = self.standings[session].answersAt
+        let properties = CallProperties(publish, known: known?.topic)
         guard let address = Self.address(properties, levels) else {
             self.statistics.callsFailed += 1
             return .implementationSpecificError
         }
-        guard self.checkAnswer(to: session, at: address.replyTopic) else { return .notAuthorized }
+        guard let answersAt = self.checkAnswer(to: session, at: address.replyTopic, known) else {
+            return .notAuthorized
+        }
         if !route.recipients.isEmpty {
             self.distribute(Self.forObservers(publish, properties), along: route, from: session, now: now)
         }
@@ -106,7 +109,7 @@ extension Broker {
         request.waitNanoseconds = properties.waitMilliseconds * 1_000_000
         request.acceptsProgress = properties.acceptsProgress
         request.isTraced = properties.isTraced
-        request.isAnsweredElsewhere = self.standings[session].answersAt?.isElsewhere ?? false
+        request.isAnsweredElsewhere = answersAt.isElsewhere
         request.payloadBytes = publish.payloadLength
         request.packetBytes = self.packetBytes(of: publish, from: session, name, address)
         let code = self.calls.request(request, now: now.nanoseconds, effects: &self.callEffects)
@@ -142,15 +145,18 @@ extension Broker {
     }
 
     /// Remembers the reply topic that a session uses again and again, as long as no subscription changes.
-    private mutating func checkAnswer(to session: Int, at replyTopic: String) -> Bool {
+    ///
+    /// - Parameter known: the one that was remembered last.
+    private mutating func checkAnswer(
+        to session: Int, at replyTopic: String, _ known: Standing.AnswerTopic?
+    ) -> Standing.AnswerTopic? {
         let generation = self.routeGeneration
-        if let known = self.standings[session].answersAt, known.generation == generation, known.topic == replyTopic {
-            return true
-        }
-        guard self.mayBeAnswered(session, at: replyTopic) else { return false }
-        self.standings[session].answersAt = Standing.AnswerTopic(
+        if let known, known.generation == generation, known.topic == replyTopic { return known }
+        guard self.mayBeAnswered(session, at: replyTopic) else { return nil }
+        let answersAt = Standing.AnswerTopic(
             topic: replyTopic, generation: generation, isElsewhere: !CallTopic.isReserved(replyTopic))
-        return true
+        self.standings[session].answersAt = answersAt
+        return answersAt
     }
 
     /// A caller may have its answer where one of its own subscriptions finds it, or, outside the reply space, anywhere

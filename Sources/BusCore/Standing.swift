@@ -19,11 +19,19 @@ struct Standing: Sendable {
     let callerProperties: Properties
 
     /// A topic, and the state of all subscriptions in which it was looked at.
-    struct AnswerTopic: Sendable {
+    ///
+    /// An object, so that it is read without a copy of all the rest.
+    final class AnswerTopic: Sendable {
         let topic: String
         let generation: UInt64
         /// It lies outside the reply space.
         let isElsewhere: Bool
+
+        init(topic: String, generation: UInt64, isElsewhere: Bool) {
+            self.topic = topic
+            self.generation = generation
+            self.isElsewhere = isElsewhere
+        }
     }
 
     init(identity: Identity, rights: AccessRights) {

@@ -25,7 +25,7 @@ struct PublishFrame {
     private let payloadLength: Int
 
     /// A frame that forwards the message to another network connection.
-    init(_ publish: Publish, _ delivery: PublishDelivery, version: ProtocolVersion) {
+    init(_ publish: borrowing Publish, _ delivery: PublishDelivery, version: ProtocolVersion) {
         self.init(
             publish, delivery, version: version,
             dropsHopProperties: publish.topicAlias != nil || publish.hasSubscriptionIdentifiers)
@@ -40,7 +40,7 @@ struct PublishFrame {
     }
 
     private init(
-        _ publish: Publish, _ delivery: PublishDelivery, version: ProtocolVersion, dropsHopProperties: Bool
+        _ publish: borrowing Publish, _ delivery: PublishDelivery, version: ProtocolVersion, dropsHopProperties: Bool
     ) {
         self.version = version
         self.firstByte = delivery.firstByte
