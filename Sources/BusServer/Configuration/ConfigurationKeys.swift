@@ -74,5 +74,10 @@ extension ConfigurationFile {
             $0.limits.retainedMessagesMax = $1
         },
         LimitKey(name: "retainedBytesMax", unit: .bytes, range: 0...1 << 40) { $0.limits.retainedBytesMax = $1 },
+        LimitKey(name: "tasksMax", unit: .count, range: 0...100_000_000) { $0.limits.tasksMax = $1 },
+        LimitKey(name: "taskBytesMax", unit: .bytes, range: 0...1 << 40) { $0.limits.taskBytesMax = $1 },
+        LimitKey(name: "taskAge", unit: .seconds, range: 1...Int(UInt32.max)) {
+            $0.limits.taskAgeSeconds = UInt64($1)
+        },
     ]
 }
