@@ -43,7 +43,7 @@ struct EndedTask: Sendable {
     var isStored: Bool
 }
 
-/// Tasks that have ended, and those that were accepted lately: asking again and sending again find them for ten minutes.
+/// Tasks that have ended, and those that were accepted lately: asking and sending again find them for ten minutes.
 struct TaskMemory: Sendable {
     private static let seconds: UInt64 = 600
     private static let countMax = 100_000
