@@ -5,16 +5,17 @@ private import HeapModule
 ///
 /// | state      | is                                   | becomes                                            |
 /// |------------|--------------------------------------|----------------------------------------------------|
+/// | `accepted` | waits for the store's commit         | `waiting`                                          |
 /// | `waiting`  | due for an attempt at `nextAttempt`  | `running`, `expired`                               |
-/// | `running`  | a call of the call table             | `succeeded`, `waiting` again, `dead`               |
+/// | `running`  | a call of the call table             | succeeded, `waiting` again, `dead`                 |
 ///
 /// A finished task leaves the table with its last effect. An attempt that no handler saw (404, 503, 429) costs nothing
 /// but time; one that failed costs one of `attemptsMax`; one that can never succeed ends the task.
 package struct TaskTable: Sendable {
     package typealias Message = any CallMessage
 
-    package enum State: String, Sendable {
-        case waiting, running
+    package enum State: Sendable {
+        case accepted, waiting, running, dead, expired
     }
 
     package struct Task: Sendable {
@@ -25,10 +26,26 @@ package struct TaskTable: Sendable {
         package var attempts = 0
         package let attemptsMax: Int
         package let backoff: Backoff
-        package let expiresAt: UInt64
+        package let byteCount: Int
+        package let isStored: Bool
+        package var expiresAt: UInt64
         /// Tries without an instance, for a backoff of their own.
-        var unseenTries = 0
-        var nextAttempt: UInt64
+        package var unseenTries = 0
+        package var nextAttempt: UInt64
+
+        package init(_ identifier: String, _ function: FunctionName, _ message: Message, terms: Terms, now: UInt64) {
+            self.identifier = identifier
+            self.function = function
+            self.message = message
+            self.state = terms.isStored ? .accepted : .waiting
+            self.attemptsMax = max(1, terms.attemptsMax)
+            self.backoff = terms.backoff
+            self.byteCount = terms.byteCount
+            self.isStored = terms.isStored
+            // Adding saturates wherever a client's word is added.
+            self.expiresAt = now.saturatingAdd(terms.ageMaxNanoseconds)
+            self.nextAttempt = min(now.saturatingAdd(terms.notBeforeNanoseconds), self.expiresAt)
+        }
     }
 
     package enum Effect: Sendable {
@@ -48,24 +65,30 @@ package struct TaskTable: Sendable {
 
     private var tasks: [String: Task] = [:]
     private var due = Heap<Due>()
-    private let countMax: Int
+    /// Beyond either no task is accepted; may change at any time.
+    package var countMax: Int
+    package var bytesMax: Int
+    package private(set) var byteCount = 0
 
-    package init(countMax: Int = 1_000_000) {
+    package init(countMax: Int = 1_000_000, bytesMax: Int = 4 << 30) {
         self.countMax = countMax
+        self.bytesMax = bytesMax
     }
 
     package var count: Int { self.tasks.count }
     package var nextAttempt: UInt64? { self.due.min?.at }
     package subscript(identifier: String) -> Task? { self.tasks[identifier] }
-    package func nextAttempt(of task: Task) -> UInt64 { task.nextAttempt }
 
-    /// What a one-way call may say about its attempts.
+    /// What a one-way call may say about its attempts, and how the platform takes it.
     package struct Terms: Sendable, Equatable {
         package var attemptsMax = 3
         package var backoff = Backoff()
         package var notBeforeNanoseconds: UInt64 = 0
         /// 24 hours.
         package var ageMaxNanoseconds: UInt64 = 24 * 3_600_000_000_000
+        /// It is attempted once `release` says that the store holds it.
+        package var isStored = false
+        package var byteCount = 0
 
         package init() {}
     }
@@ -75,14 +98,32 @@ package struct TaskTable: Sendable {
         _ identifier: String, _ function: FunctionName, _ message: Message, terms: Terms, now: UInt64
     ) -> Failure? {
         guard self.tasks.count < self.countMax else { return .storeFull(limit: self.countMax) }
-        // Adding saturates wherever a client's word is added.
-        let expiresAt = now.saturatingAdd(terms.ageMaxNanoseconds)
-        let first = min(now.saturatingAdd(terms.notBeforeNanoseconds), expiresAt)
-        self.tasks[identifier] = Task(
-            identifier: identifier, function: function, message: message, attemptsMax: max(1, terms.attemptsMax),
-            backoff: terms.backoff, expiresAt: expiresAt, nextAttempt: first)
-        self.due.insert(Due(at: first, identifier: identifier))
+        guard terms.byteCount <= self.bytesMax - self.byteCount else {
+            return Failure(
+                .storeFull, .storeFull, executed: .none,
+                "one-way calls hold \(self.byteCount) of \(self.bytesMax) bytes: try again when some have ended")
+        }
+        self.insert(Task(identifier, function, message, terms: terms, now: now))
         return nil
+    }
+
+    /// Takes a task that was accepted once, whatever the limits are now.
+    package mutating func restore(_ task: Task) {
+        self.insert(task)
+    }
+
+    private mutating func insert(_ task: Task) {
+        self.tasks[task.identifier] = task
+        self.byteCount += task.byteCount
+        if task.state == .waiting { self.due.insert(Due(at: task.nextAttempt, identifier: task.identifier)) }
+    }
+
+    /// The store holds a task: it may run.
+    package mutating func release(_ identifier: String) {
+        guard var task = self.tasks[identifier], task.state == .accepted else { return }
+        task.state = .waiting
+        self.tasks[identifier] = task
+        self.due.insert(Due(at: task.nextAttempt, identifier: identifier))
     }
 
     package mutating func advance(to now: UInt64, effects: inout [Effect]) {
@@ -92,7 +133,8 @@ package struct TaskTable: Sendable {
                 continue
             }
             guard task.expiresAt > now else {
-                self.tasks[next.identifier] = nil
+                task.state = .expired
+                self.remove(task)
                 effects.append(.dead(task, Self.tooOld(task)))
                 continue
             }
@@ -110,7 +152,7 @@ package struct TaskTable: Sendable {
     ) {
         guard var task = self.tasks[identifier], task.state == .running else { return }
         guard let failure else {
-            self.tasks[identifier] = nil
+            self.remove(task)
             effects.append(.succeeded(task))
             return
         }
@@ -127,7 +169,8 @@ package struct TaskTable: Sendable {
             wait = task.backoff.nanoseconds(afterAttempt: task.attempts, of: identifier)
         case .waits, .costsAttempt, .ends:
             task.attempts += 1
-            self.tasks[identifier] = nil
+            task.state = .dead
+            self.remove(task)
             effects.append(.dead(task, failure))
             return
         }
@@ -138,7 +181,16 @@ package struct TaskTable: Sendable {
     }
 
     /// Takes a task out, whatever it does; `nil` when it is not known.
-    package mutating func cancel(_ identifier: String) -> Task? { self.tasks.removeValue(forKey: identifier) }
+    package mutating func cancel(_ identifier: String) -> Task? {
+        guard let task = self.tasks[identifier] else { return nil }
+        self.remove(task)
+        return task
+    }
+
+    private mutating func remove(_ task: Task) {
+        self.tasks[task.identifier] = nil
+        self.byteCount -= task.byteCount
+    }
 
     private enum Consequence {
         case waits, costsAttempt, ends
@@ -158,47 +210,6 @@ package struct TaskTable: Sendable {
         Failure(
             .deadline, .deadline, executed: task.attempts > 0 ? .maybe : .none,
             "the task of \(task.function) reached its greatest age before an attempt succeeded")
-    }
-}
-
-/// How long to wait between attempts: doubled each time, up to a bound, and spread by a fifth so that tasks that failed
-/// together do not come back together.
-package struct Backoff: Sendable, Equatable {
-    package var baseMilliseconds: UInt64 = 1000
-    package var maximumMilliseconds: UInt64 = 60_000
-    package var jitter = 0.2
-
-    /// However a client spells it, no task comes back sooner (a tenth of a second) or later (a day).
-    private static let shortestMilliseconds: UInt64 = 100
-    private static let longestMilliseconds: UInt64 = 86_400_000
-
-    package init() {}
-
-    /// Reads `base=1000;max=60000;jitter=0.2`; parts that are missing or unreadable keep their defaults.
-    package init(parsing text: String) {
-        for part in text.split(separator: ";") {
-            let pair = part.split(separator: "=", maxSplits: 1)
-            guard pair.count == 2 else { continue }
-            switch pair[0] {
-            case "base": self.baseMilliseconds = UInt64(pair[1]) ?? self.baseMilliseconds
-            case "max": self.maximumMilliseconds = UInt64(pair[1]) ?? self.maximumMilliseconds
-            case "jitter": self.jitter = Double(pair[1]).map { min(1, max(0, $0)) } ?? self.jitter
-            default: break
-            }
-        }
-    }
-
-    /// The spread comes from a hash of the task and the attempt, so that a replay waits as long as the original.
-    func nanoseconds(afterAttempt attempt: Int, of identifier: String) -> UInt64 {
-        let doublings = min(20, max(0, attempt - 1))
-        let (product, overflow) = self.baseMilliseconds.multipliedReportingOverflow(by: 1 << UInt64(doublings))
-        let milliseconds = min(overflow ? .max : product, self.maximumMilliseconds, Self.longestMilliseconds)
-        var hash = StableHash()
-        hash.combine(identifier)
-        hash.combine(UInt32(truncatingIfNeeded: attempt))
-        let spread = 1 + self.jitter * (Double(hash.value % 2001) / 1000 - 1)
-        let wait = UInt64(Double(milliseconds) * 1_000_000 * spread)
-        return max(wait, Self.shortestMilliseconds * 1_000_000)
     }
 }
 

@@ -129,7 +129,7 @@ extension Broker {
     static let addedBytesMax = 10 + 5 + 34 + 18 + 5
 
     /// A copy without the retain flag and without what only the broker may say.
-    private static func forObservers(_ publish: Publish, _ properties: CallProperties) -> Publish {
+    static func forObservers(_ publish: Publish, _ properties: CallProperties) -> Publish {
         guard properties.hasReserved else { return publish.unretained }
         return publish.unretained.rebuilt(growth: 0, without: ReservedProperty.isOnRequests) { _ in }
     }

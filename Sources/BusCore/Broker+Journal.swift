@@ -269,7 +269,7 @@ extension Broker {
     }
 
     /// Whether the publisher of a message can only be made to wait for room in the store, for it speaks 3.x.
-    private func waits(_ publisher: Int?, _ publish: Publish) -> Bool {
+    func waits(_ publisher: Int?, _ publish: Publish) -> Bool {
         guard publish.qos > .atMostOnce, let index = publisher.flatMap({ self.sessions[$0].connection }) else {
             return false
         }

@@ -48,8 +48,9 @@ extension Broker {
         case .deadList: return self.deadLetters.report(of: terms, now: now)
         case .deadRequeue: return self.requeueDead(terms, now: now)
         case .deadPurge:
-            let count = self.deadLetters.take { terms.selects($0) }.count
-            return .object([("purged", .integer(count))])
+            let purged = self.deadLetters.take { terms.selects($0) }
+            self.storeRemoval(ofTasks: purged.filter(\.isStored).map(\.task))
+            return .object([("purged", .integer(purged.count))])
         }
     }
 
@@ -80,17 +81,22 @@ extension Broker {
 
     private func taskReport(of identifier: String, now: Timestamp) throws(Failure) -> JSONText {
         if let task = self.tasks[identifier] {
-            let next = task.state == .waiting ? self.tasks.nextAttempt(of: task) : nil
+            let next = task.state == .waiting ? task.nextAttempt : nil
             return .object([
                 ("task", .string(identifier)), ("function", .string(task.function.description)),
-                ("state", .string(task.state.rawValue)), ("attempts", .integer(task.attempts)),
+                ("state", .string(TaskPhase(task).word)), ("attempts", .integer(task.attempts)),
                 ("attemptsMax", .integer(task.attemptsMax)),
                 ("nextAttemptInMs", next.map { Self.milliseconds(until: $0, now: now) } ?? .null),
                 ("expiresInMs", Self.milliseconds(until: task.expiresAt, now: now)),
             ])
         }
-        guard let letter = self.deadLetters[identifier] else { throw Self.noTask(identifier) }
-        return letter.report(now: now)
+        if let letter = self.deadLetters[identifier] { return letter.report(now: now) }
+        guard let ended = self.taskMemory.ended(identifier) else { throw Self.noTask(identifier) }
+        return .object([
+            ("task", .string(identifier)), ("function", .string(ended.function.description)),
+            ("state", .string(ended.phase.word)), ("attempts", .integer(ended.attempts)),
+            ("endedAgoMs", .integer(Int(clamping: now.nanoseconds(since: ended.endedAt) / 1_000_000))),
+        ])
     }
 
     static func milliseconds(until instant: UInt64, now: Timestamp) -> JSONText {
@@ -100,7 +106,7 @@ extension Broker {
     private static func noTask(_ identifier: String) -> Failure {
         Failure(
             .noFunction, .noFunction, executed: .none,
-            "no task '\(identifier)' is known here: it has ended well, or never was")
+            "no task '\(identifier)' is known here: it ended more than ten minutes ago, or never was")
     }
 
     private mutating func cancelTask(_ identifier: String, now: Timestamp) throws(Failure) -> JSONText {
@@ -110,17 +116,15 @@ extension Broker {
                 by: TaskCaller.handle, TaskCaller.address(of: identifier), waits: false, now: now.nanoseconds,
                 effects: &self.callEffects)
         }
-        return .object([("task", .string(identifier)), ("state", .string("cancelled"))])
+        self.remember(task, as: .cancelled, now: now)
+        return .object([("task", .string(identifier)), ("state", .string(TaskPhase.cancelled.word))])
     }
 
     /// Dead letters live again with all their attempts; what the table has no room for stays dead.
     private mutating func requeueDead(_ terms: OperationTerms, now: Timestamp) -> JSONText {
         var requeued = 0
         for letter in self.deadLetters.take({ terms.selects($0) }) {
-            let refusal = self.tasks.accept(
-                letter.task, letter.function, StoredPublish(letter.publish),
-                terms: CallProperties(letter.publish).terms, now: now.nanoseconds)
-            if refusal == nil { requeued += 1 } else { self.deadLetters.append(letter) }
+            if self.begin(letter, now: now) == nil { requeued += 1 } else { self.bury(letter) }
         }
         self.advanceTasks(now: now)
         return .object([("requeued", .integer(requeued))])

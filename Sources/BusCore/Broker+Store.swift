@@ -36,8 +36,8 @@ extension Broker {
             case .session(let session, let generation):
                 guard self.sessions.isOccupied(session, generation: generation) else { continue }
                 self.drain(session, now: now)
-            case .task:
-                break
+            case .task(let task):
+                self.taskCommitted(task, now: now)
             }
         }
         self.performCallEffects(now: now)

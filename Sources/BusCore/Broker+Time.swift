@@ -7,7 +7,7 @@ extension Broker {
     package var nextWakeUp: Timestamp {
         let call = self.calls.nextDeadline.map(Timestamp.init(nanoseconds:)) ?? .never
         let task = self.tasks.nextAttempt.map(Timestamp.init(nanoseconds:)) ?? .never
-        return min(self.timers.next, call, task)
+        return min(self.timers.next, call, task, self.taskMemory.next ?? .never)
     }
 
     /// Lets everything happen that is due at `now`.

@@ -32,6 +32,9 @@ package struct Broker: ~Copyable, Sendable {
     var calls: CallTable
     var tasks = TaskTable()
     var deadLetters = DeadLetters()
+    var taskMemory = TaskMemory()
+    /// Who is told, once the store holds a task, that it was accepted.
+    var confirmations: [String: [TaskConfirmation]] = [:]
     var controlGrants = ControlGrants()
     var eventInterest = EventInterest()
     var announcements = Announcements()

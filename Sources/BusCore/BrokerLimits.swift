@@ -25,6 +25,11 @@ package struct BrokerLimits: Sendable, Equatable {
     package var retainedBytesMax = 64 << 20
     /// Subscriptions of all clients; SUBACK 0x97 beyond.
     package var subscriptionsMax = 1_000_000
+    /// One-way calls that have not ended, and their bytes in all; 507 beyond.
+    package var tasksMax = 1_000_000
+    package var taskBytesMax = 4 << 30
+    /// How long a one-way call is tried that says nothing of it.
+    package var taskAgeSeconds: UInt64 = 86_400
 
     package init() {}
 }

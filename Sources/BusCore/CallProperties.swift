@@ -25,6 +25,8 @@ struct CallProperties {
     /// The client says what only the broker may say.
     private(set) var hasReserved = false
     private(set) var terms = TaskTable.Terms()
+    private(set) var onSuccess: String?
+    private(set) var onFailure: String?
 
     /// - Parameter known: a response topic that may come again.
     init(_ publish: Publish, known: String? = nil) {
@@ -45,6 +47,8 @@ struct CallProperties {
         }
         if let seconds = self.expirySeconds { self.terms.ageMaxNanoseconds = UInt64(seconds) * 1_000_000_000 }
     }
+
+    var hasExpiry: Bool { self.expirySeconds != nil }
 
     /// The deadline as the lower of both ways to say it, in nanoseconds from now.
     var timeoutNanoseconds: UInt64? {
@@ -78,6 +82,8 @@ struct CallProperties {
         case PropertyName.attemptsMax: self.terms.attemptsMax = min(100, max(1, Int(value) ?? 3))
         case PropertyName.backoff: self.terms.backoff = Backoff(parsing: value)
         case PropertyName.notBefore: self.terms.notBeforeNanoseconds = min(UInt64(value) ?? 0, 1 << 40) * 1_000_000
+        case PropertyName.onSuccess: self.onSuccess = value
+        case PropertyName.onFailure: self.onFailure = value
         default: if PropertyName.isReserved(name) { self.hasReserved = true }
         }
     }

@@ -12,11 +12,14 @@ struct DeadLetter: Sendable {
     var attempts: Int
     var failure: Failure
     var diedAt: Timestamp
+    /// `dead`, or `expired`.
+    var phase = TaskPhase.dead
+    var isStored = false
 
     func report(now: Timestamp) -> JSONText {
         .object([
             ("task", .string(self.task)), ("function", .string(self.function.description)),
-            ("state", .string("dead")), ("attempts", .integer(self.attempts)),
+            ("state", .string(self.phase.word)), ("attempts", .integer(self.attempts)),
             ("status", .integer(self.failure.status.rawValue)), ("code", .string(self.failure.code.rawValue)),
             ("reason", .string(self.failure.message)), ("bytes", .integer(self.publish.payloadLength)),
             ("diedAgoMs", .integer(Int(clamping: now.nanoseconds(since: self.diedAt) / 1_000_000))),
@@ -38,12 +41,17 @@ struct DeadLetters: Sendable {
 
     subscript(task: String) -> DeadLetter? { self.letters.first { $0.task == task } }
 
-    mutating func append(_ letter: DeadLetter) {
-        self.letters.append(letter)
+    /// Keeps it in the order of death; returns those that went to make room.
+    mutating func append(_ letter: DeadLetter) -> [DeadLetter] {
+        let place = (self.letters.lastIndex { $0.diedAt <= letter.diedAt } ?? -1) + 1
+        self.letters.insert(letter, at: place)
         self.byteCount += letter.publish.storedByteCount
+        var removed: [DeadLetter] = []
         while self.letters.count > self.countMax || (self.byteCount > self.bytesMax && self.letters.count > 1) {
-            self.byteCount -= self.letters.removeFirst().publish.storedByteCount
+            self.byteCount -= self.letters[0].publish.storedByteCount
+            removed.append(self.letters.removeFirst())
         }
+        return removed
     }
 
     /// Takes out those that are chosen.

@@ -49,7 +49,8 @@ package struct StoreLoader: ~Copyable {
             broker.sessions[session].inbound.restore(identifier)
         case .retained(let topic, let message, let publisher):
             self.take(retained: message, on: topic, publisher: publisher, into: &broker)
-        case .task: break
+        case .task(let task):
+            if !broker.restore(task, now: self.now) { self.skip() }
         }
     }
 
@@ -60,7 +61,7 @@ package struct StoreLoader: ~Copyable {
             broker.journal.add(.removeMessage(number: number))
         }
         for session in self.interrupted { broker.storeTerms(of: session, disconnectedAt: self.now) }
-        broker.performCallEffects(now: self.now)
+        broker.advanceCalls(now: self.now)
     }
 
     private mutating func skip() {

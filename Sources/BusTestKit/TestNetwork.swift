@@ -20,6 +20,8 @@ package final class TestNetwork {
     /// The wall clock at instant 0, in milliseconds since 1970.
     package static let wallMilliseconds: Int64 = 1_700_000_000_000
     private var clients: [ConnectionIdentifier: ScriptedClient] = [:]
+    /// Each process has random numbers of its own.
+    private var nextSeed: UInt64 = 43
 
     package init(limits: BrokerLimits = BrokerLimits(), seed: UInt64 = 42) {
         self.broker = Broker(limits: limits, seed: seed)
@@ -56,7 +58,8 @@ package final class TestNetwork {
         self.clients = [:]
         self.store?.crash()
         self.now = self.now.adding(seconds: downSeconds)
-        self.broker = Broker(limits: self.broker.limits, seed: 43)
+        self.broker = Broker(limits: self.broker.limits, seed: self.nextSeed)
+        self.nextSeed += 1
         adjust(&self.broker)
         self.load()
     }

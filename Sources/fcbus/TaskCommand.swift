@@ -10,7 +10,7 @@ struct TaskCommand: AsyncParsableCommand {
               fcbus task "$(fcbus send demo/mail hi)"
               fcbus task t-17 --cancel
 
-            A task that ended well is not kept: it is not found then (exit code 69).
+            A task that has ended is known for ten minutes, then it is not found (exit code 69).
             """, helpNames: .long)
 
     @Argument(help: "The identifier that `fcbus send` printed.")

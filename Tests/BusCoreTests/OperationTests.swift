@@ -111,7 +111,10 @@ struct OperationTests {
         #expect(instance.takePublishes().map(\.topic) == ["fc/demo/echo/cancel"])
         #expect(self.people.network.broker.taskCount == 0)
         #expect(self.people.network.broker.openCallCount == 0)
-        #expect(try self.ask(caller, "task-get", "{\"task\":\"\(task)\"}")["status"]?.integer == 404)
+        #expect(try self.ask(caller, "task-get", "{\"task\":\"\(task)\"}")["state"]?.string == "cancelled")
+        self.people.network.advance(seconds: 601)
+        let later = self.people.caller()
+        #expect(try self.ask(later, "task-get", "{\"task\":\"\(task)\"}")["status"]?.integer == 404)
     }
 
     @Test("Dead letters are listed, live again and are purged")

@@ -33,5 +33,10 @@ extension ConfigurationFile {
         LimitKey(name: "callSubscriptionsPerClientMax", unit: .count, range: 1...10_000_000) {
             $0.limits.session.callSubscriptionsMax = $1
         },
+        LimitKey(name: "tasksMax", unit: .count, range: 0...100_000_000) { $0.limits.tasksMax = $1 },
+        LimitKey(name: "taskBytesMax", unit: .bytes, range: 0...1 << 40) { $0.limits.taskBytesMax = $1 },
+        LimitKey(name: "taskAge", unit: .seconds, range: 1...Int(UInt32.max)) {
+            $0.limits.taskAgeSeconds = UInt64($1)
+        },
     ]
 }
