@@ -20,7 +20,7 @@ package final class BrokerProcess {
         self.folder = folder
     }
 
-    package static func start(_ recipe: BrokerRecipe) throws -> BrokerProcess {
+    package static func start(_ recipe: BrokerRecipe, withStore: Bool = false) throws -> BrokerProcess {
         guard FileManager.default.isExecutableFile(atPath: recipe.binary) else {
             throw BenchFailure("\(recipe.binary) is not there: apt-get install \(recipe.package)")
         }
@@ -28,7 +28,8 @@ package final class BrokerProcess {
         try FileManager.default.createDirectory(at: folder, withIntermediateDirectories: true)
         let ports = BrokerRecipe.Ports(mqtt: try FreePort.next(), nats: try FreePort.next())
         let file = folder.appending(path: recipe.configurationName)
-        try recipe.configuration(ports, folder.path).write(to: file, atomically: true, encoding: .utf8)
+        let configuration = recipe.configuration(ports, folder.path) + (withStore ? recipe.store(folder.path) : "")
+        try configuration.write(to: file, atomically: true, encoding: .utf8)
         let process = Process()
         process.executableURL = URL(filePath: recipe.binary)
         process.arguments = recipe.arguments(file.path, ports)

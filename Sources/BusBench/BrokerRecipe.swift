@@ -17,6 +17,8 @@ package struct BrokerRecipe: Sendable {
     let announcesReady: Bool
     let configurationName: String
     let configuration: @Sendable (_ ports: Ports, _ folder: String) -> String
+    /// Further lines with which it keeps what it acknowledges.
+    let store: @Sendable (_ folder: String) -> String
     let arguments: @Sendable (_ file: String, _ ports: Ports) -> [String]
 
     /// This program's own broker.
@@ -42,25 +44,35 @@ package struct BrokerRecipe: Sendable {
 
                 """
             },
+            store: { "persistence: { directory: \($0)/store }\n" },
             arguments: { file, _ in ["broker", "--config", file] })
     }
 
-    /// Debian's mosquitto.
-    package static let mosquitto = BrokerRecipe(
-        name: "mosquitto", binary: "/usr/sbin/mosquitto", package: "mosquitto", version: .v5, speaksNATS: false,
-        announcesReady: false, configurationName: "mosquitto.conf",
-        configuration: { ports, _ in
-            """
-            listener \(ports.mqtt) 127.0.0.1
-            allow_anonymous true
-            max_queued_messages 1000000
-            max_inflight_messages 0
-            set_tcp_nodelay true
-            log_type none
+    /// Debian's mosquitto; with a store it writes that every half an hour, which is its default, and at its end.
+    package static let mosquitto = Self.mosquitto(named: "mosquitto", saving: "")
+    /// The same, told to write its store at every change.
+    package static let mosquittoSaving = Self.mosquitto(
+        named: "mosquitto-saving", saving: "autosave_on_changes true\nautosave_interval 1\n")
 
-            """
-        },
-        arguments: { file, _ in ["-c", file] })
+    private static func mosquitto(named name: String, saving: String) -> BrokerRecipe {
+        BrokerRecipe(
+            name: name, binary: "/usr/sbin/mosquitto", package: "mosquitto", version: .v5, speaksNATS: false,
+            announcesReady: false, configurationName: "mosquitto.conf",
+            configuration: { ports, _ in
+                """
+                listener \(ports.mqtt) 127.0.0.1
+                allow_anonymous true
+                max_queued_messages 1000000
+                max_inflight_messages 0
+                set_tcp_nodelay true
+                log_type none
+
+                """
+            },
+            // Started by the superuser it would become a user who may not write there.
+            store: { "persistence true\npersistence_location \($0)/\nuser root\n" + saving },
+            arguments: { file, _ in ["-c", file] })
+    }
 
     /// Debian's NATS server: MQTT 3.1.1, which needs its store, and for calls its own protocol.
     package static let nats = BrokerRecipe(
@@ -78,5 +90,6 @@ package struct BrokerRecipe: Sendable {
 
             """
         },
+        store: { _ in "" },
         arguments: { file, _ in ["-c", file] })
 }

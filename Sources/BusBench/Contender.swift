@@ -11,19 +11,19 @@ package enum Contender: Sendable {
     }
 
     /// Lets `body` have the broker, and ends it afterwards if it was started for this.
-    package func use<Result>(_ body: (BrokerAddress) throws -> Result) throws -> Result {
+    package func use<Result>(withStore: Bool = false, _ body: (BrokerAddress) throws -> Result) throws -> Result {
         switch self {
         case .running(let address):
             return try body(address)
         case .started(let recipe):
-            let broker = try BrokerProcess.start(recipe)
+            let broker = try BrokerProcess.start(recipe, withStore: withStore)
             defer { broker.stop() }
             return try body(broker.address)
         }
     }
 
     package func measure(_ workload: Workload) throws -> BenchResult {
-        try self.use { try LoadGenerator($0).run(workload) }
+        try self.use(withStore: workload.kind.needsStore) { try LoadGenerator($0).run(workload) }
     }
 
     /// Whether it can do this work at all; if not, why.

@@ -1,9 +1,10 @@
 import BusWire
 
-/// Runs the durable workload: messages for sessions whose clients are away, acknowledged one by one, then the clients
+/// Runs the workloads of sessions: messages for sessions whose clients are away, each acknowledged, then the clients
 /// come back and get them all.
 ///
-/// The rate is that of the drain; how fast the sessions were filled is a figure of its own.
+/// The rate of `commit` is that of the acknowledgements, that of `durable` the rate of the drain; how fast the sessions
+/// were filled is a figure of its own there. Latencies are those of the acknowledgements.
 final class DurableRun: ClientUser {
     private typealias Subscriber = MQTTClient
     /// Without an acknowledgement or a delivery.
@@ -12,17 +13,21 @@ final class DurableRun: ClientUser {
     private let stage: Stage
     private var subscribers: [Subscriber] = []
     private var publishers: [Publisher] = []
+    private var fillers: [SessionFiller] = []
+    private var acknowledging = LatencyHistogram()
     private var trackers: [SequenceTracker]
     private var faults = Faults()
     private var sentCount = 0
     private var acknowledgedCount = 0
     private var deliveredCount = 0
     private var lastProgress: UInt64 = 0
-    private var isPumping = false
     private let plan: TrafficPlan
+    private let connectionCount: Int
 
     init(_ workload: Workload, _ address: BrokerAddress) throws(BenchFailure) {
-        self.workload = workload.with { $0.publishers = $0.subscribers }
+        // A session for every publisher at least; the same number of streams, each for a session of its own.
+        self.connectionCount = workload.publishers
+        self.workload = workload.with { $0.publishers = max($0.subscribers, $0.publishers) }
         self.stage = try Stage(self.workload, address)
         self.plan = TrafficPlan(self.workload, prefix: self.stage.prefix)
         self.trackers = Array(repeating: SequenceTracker(), count: self.plan.subscriberCount)
@@ -33,7 +38,8 @@ final class DurableRun: ClientUser {
         self.stage.close(self.subscribers)
         let before = try self.stage.sample(count: 0)
         try self.fill()
-        let filled = try self.stage.sample(count: 0)
+        let filled = try self.stage.sample(count: self.acknowledgedCount)
+        let begun = try self.stage.sample(count: 0)
         try self.drain()
         let after = try self.stage.sample(count: self.deliveredCount)
         let present = self.subscribers.count(where: \.isSessionPresent)
@@ -46,7 +52,10 @@ final class DurableRun: ClientUser {
         self.faults.lost += self.trackers.enumerated().reduce(0) {
             $0 + $1.element.missingCount(of: self.publishers[$1.offset].nextSequence)
         }
-        var result = BenchResult(self.workload, self.stage.address, from: filled, to: after)
+        let isOfCommits = self.workload.kind == .commit
+        var result = BenchResult(
+            self.workload, self.stage.address, from: isOfCommits ? before : begun, to: isOfCommits ? filled : after)
+        result.latency = self.acknowledging.summary
         result.faults = self.faults
         let fillSeconds = Double(filled.time - before.time) / 1e9
         result.extras = [
@@ -78,42 +87,44 @@ final class DurableRun: ClientUser {
 
     // MARK: Filling
 
-    /// One connection publishes for all sessions in turn.
     private func fill() throws(BenchFailure) {
-        let client = MQTTClient(.publisher, index: 0, settings: self.stage.clientSettings, user: self)
-        try self.stage.open([client])
-        self.publishers = (0..<self.plan.publisherCount).map { index in
-            Publisher(client, stream: index, topic: self.plan.topic(ofPublisher: index), self.workload)
+        self.fillers = (0..<self.connectionCount).map { index in
+            SessionFiller(MQTTClient(.publisher, index: index, settings: self.stage.clientSettings, user: self))
         }
-        // All share one connection, so one of them keeps the packet identifiers of all.
-        let window = min(self.workload.window, client.receiveMaximum)
-        self.identifiers = PacketIdentifierPool(capacity: window)
-        self.isPumping = true
+        let clients = self.fillers.map(\.client)
+        try self.stage.open(clients)
+        self.publishers = (0..<self.plan.publisherCount).map { index in
+            Publisher(
+                clients[index % clients.count], stream: index, topic: self.plan.topic(ofPublisher: index),
+                self.workload)
+        }
+        for (index, filler) in self.fillers.enumerated() {
+            let streams = stride(from: index, to: self.publishers.count, by: self.fillers.count)
+            filler.start(streams.map { self.publishers[$0] }, window: self.workload.window)
+        }
         self.lastProgress = MonotonicClock.now()
         while self.acknowledgedCount < self.workload.count {
             try self.stage.loop.turn(until: MonotonicClock.now() + 20_000_000, self.pump)
             try self.checkProgress("acknowledged \(self.acknowledgedCount) of \(self.workload.count) messages")
         }
-        self.isPumping = false
-        self.stage.close([client])
+        self.stage.close(clients)
     }
 
-    private var identifiers = PacketIdentifierPool(capacity: 1)
-
     private func pump(now: UInt64) -> UInt64? {
-        guard self.identifiers.freeCount >= max(1, self.identifiers.capacity / 4) else { return nil }
-        while self.sentCount < self.workload.count, self.identifiers.freeCount > 0 {
-            let publisher = self.publishers[self.sentCount % self.publishers.count]
-            guard publisher.canSend else { return nil }
-            publisher.send(due: now, identifier: self.identifiers.take())
-            self.sentCount += 1
+        for filler in self.fillers where self.sentCount < self.workload.count {
+            self.sentCount += filler.send(most: self.workload.count - self.sentCount, now: now)
         }
         return nil
     }
 
     func acknowledged(_ identifier: PacketIdentifier, isError: Bool, by client: BenchClient) {
         guard client.role == .publisher else { return }
-        if isError || !self.identifiers.giveBack(identifier) { self.faults.refused += 1 }
+        if let time = self.fillers[client.index].acknowledged(identifier, now: self.stage.loop.now) {
+            self.acknowledging.add(time)
+            if isError { self.faults.refused += 1 }
+        } else {
+            self.faults.refused += 1
+        }
         self.acknowledgedCount += 1
         self.lastProgress = self.stage.loop.now
     }

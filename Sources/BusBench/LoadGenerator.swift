@@ -16,7 +16,7 @@ package struct LoadGenerator: Sendable {
             return try TrafficRun(workload, self.address).run()
         case .call: return try CallRun(workload, self.address).run()
         case .connections: return try ConnectionRun(workload, self.address).run()
-        case .durable: return try DurableRun(workload, self.address).run()
+        case .durable, .commit: return try DurableRun(workload, self.address).run()
         }
     }
 }

@@ -4,7 +4,7 @@ import BusWire
 package enum StandardMatrix {
     /// What takes too long for a quick look, or is looked at once.
     package static let onceOnly: Set<String> = [
-        "conns-10k", "conns-10k-sub", "persist-50k", "persist-50kx50", "wild-100k", "wild-1m",
+        "conns-10k", "conns-10k-sub", "persist-50k", "persist-50kx50", "wild-100k", "wild-1m", "commit-64",
     ]
 
     package static let rows: [Workload] = Self.oneWay + Self.calls + Self.paced + Self.resources
@@ -43,6 +43,10 @@ package enum StandardMatrix {
     private static let resources = [
         Workload("conns-10k", .connections).with { $0.connections = 10_000 },
         Workload("persist-50k", .durable).with { $0.count = 50_000 },
+        // D13
+        Workload("commit-64", .commit).with {
+            ($0.publishers, $0.window, $0.payloadBytes, $0.count) = (64, 1, 256, 100_000)
+        },
     ]
 
     /// Rows that are measured only when they are asked for by name.
@@ -69,6 +73,10 @@ package enum StandardMatrix {
         Workload("lat-fan1000", .fanout).with { ($0.subscribers, $0.rate) = (1000, 10) },
         Workload("conns-10k-sub", .connections).with { ($0.connections, $0.filters) = (10_000, 1) },
         Workload("persist-50kx50", .durable).with { ($0.count, $0.subscribers) = (50_000, 50) },
+        Workload("commit-1", .commit).with { ($0.window, $0.payloadBytes, $0.count) = (1, 256, 5_000) },
+        Workload("commit-64x8", .commit).with {
+            ($0.publishers, $0.window, $0.payloadBytes, $0.count) = (64, 8, 256, 200_000)
+        },
     ]
 
     /// As SDKs call: QoS 1, up to 16 callers.

@@ -21,6 +21,11 @@ package struct Workload: Sendable, Equatable {
         case connections
         /// Messages for sessions whose clients are away, then the delivery of them all.
         case durable
+        /// The same, counted when they are acknowledged.
+        case commit
+
+        /// It shows what a broker keeps, so brokers are started with a store for it.
+        package var needsStore: Bool { self == .durable || self == .commit }
     }
 
     /// How a call finds its instance.
@@ -53,7 +58,7 @@ package struct Workload: Sendable, Equatable {
     package var instances = 1
     package var mode = CallMode.fc
     package var connections = 1000
-    /// Messages of the durable workload, all sessions together.
+    /// Messages of the durable and commit workloads, all sessions together.
     package var count = 20_000
     package var seconds = 2.0
     package var warmUpSeconds = 0.5
@@ -62,7 +67,7 @@ package struct Workload: Sendable, Equatable {
         self.name = name
         self.kind = kind
         if kind == .latency { self.rate = 1000 }
-        if kind == .durable { self.qos = .atLeastOnce }
+        if kind.needsStore { self.qos = .atLeastOnce }
         if kind == .wildcard { self.filters = 10_000 }
         if kind == .call { self.instances = 4 }
     }
@@ -96,7 +101,7 @@ package struct Workload: Sendable, Equatable {
         }
         if self.kind == .wildcard && self.filters < self.subscribers { return "each subscriber needs a filter" }
         if self.filters > 10_000_000 || self.inFlight > 65_535 { return "that is more than is possible" }
-        return self.kind == .durable && self.qos == .atMostOnce ? "durable messages have QoS 1 or 2" : nil
+        return self.kind.needsStore && self.qos == .atMostOnce ? "durable messages have QoS 1 or 2" : nil
     }
 
     /// What it counts.
@@ -104,7 +109,7 @@ package struct Workload: Sendable, Equatable {
         switch self.kind {
         case .call: "calls"
         case .connections: "connections"
-        case .p2p, .fanout, .fanin, .shared, .wildcard, .latency, .durable: "messages"
+        case .p2p, .fanout, .fanin, .shared, .wildcard, .latency, .durable, .commit: "messages"
         }
     }
 }

@@ -148,6 +148,20 @@ package enum CallTopic: Hashable, Sendable {
     }
 
     private static func text(_ name: FunctionName, _ verb: String, _ reply: ReplyLevels?) -> String {
-        "fc/\(name)/\(verb)" + (reply.map { "/\($0.client)/\($0.call)" } ?? "")
+        var text = prefix
+        // Once for all of it: this is made for every call.
+        text.reserveCapacity(prefix.utf8.count + name.service.utf8.count + name.function.utf8.count + 32)
+        text += name.service
+        text += "/"
+        text += name.function
+        text += "/"
+        text += verb
+        if let reply {
+            text += "/"
+            text += reply.client
+            text += "/"
+            text += reply.call
+        }
+        return text
     }
 }

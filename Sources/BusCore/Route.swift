@@ -128,7 +128,7 @@ final class Route: Sendable {
     func isOn(_ topic: String) -> Bool {
         guard self.topic.count == topic.utf8.count else { return false }
         let isSame = unsafe topic.utf8.withContiguousStorageIfAvailable { text in
-            unsafe self.topic.withUnsafeBytes { unsafe RouteCache.isSame($0, UnsafeRawBufferPointer(text)) }
+            unsafe self.topic.withUnsafeBytes { unsafe $0.hasSameBytes(as: UnsafeRawBufferPointer(text)) }
         }
         return isSame ?? self.topic.elementsEqual(topic.utf8)
     }
@@ -153,84 +153,5 @@ final class Route: Sendable {
                 Recipient(session: Int(entry.subscriber.rawValue), options: options, identifiers: identifiers))
         }
         return recipients
-    }
-}
-
-/// The routes of the topics in use: a table addressed by the topic's hash where a newer topic replaces an older one.
-///
-/// A publish on a topic seen before costs one hash and one comparison of the topic's bytes, however many filters there
-/// are; a change of any subscription makes every route stale at once, by its generation. Wide routes are dear: when the
-/// recipients of all come to `recipientsMax`, the table begins anew.
-struct RouteCache: Sendable {
-    private var routes: [Route?]
-    private(set) var recipientCount = 0
-    private let recipientsMax: Int
-    private let seed: UInt64
-
-    /// - Parameter placesLog2: the table has 2^placesLog2 places.
-    init(seed: UInt64, placesLog2: Int = 12, recipientsMax: Int = 1 << 20) {
-        self.routes = Array(repeating: nil, count: 1 << placesLog2)
-        self.seed = seed
-        self.recipientsMax = recipientsMax
-    }
-
-    /// The publish comes here whole: a closure over its topic, made by the broker, would copy the broker.
-    func find(_ publish: Publish, generation: UInt64) -> Route? {
-        unsafe publish.withTopicBytes { topic in unsafe self.find(topic, generation: generation) }
-    }
-
-    private func find(_ topic: UnsafeRawBufferPointer, generation: UInt64) -> Route? {
-        guard let route = unsafe self.routes[self.place(of: topic)], route.generation == generation,
-            route.topic.count == topic.count
-        else { return nil }
-        let isSame = unsafe route.topic.withUnsafeBytes { known in unsafe Self.isSame(known, topic) }
-        return isSame ? route : nil
-    }
-
-    /// Compares two topics of one length, eight bytes at a time: every publish comes by here.
-    static func isSame(_ left: UnsafeRawBufferPointer, _ right: UnsafeRawBufferPointer) -> Bool {
-        var offset = 0
-        while offset + 8 <= left.count {
-            let word = unsafe left.loadUnaligned(fromByteOffset: offset, as: UInt64.self)
-            guard unsafe word == right.loadUnaligned(fromByteOffset: offset, as: UInt64.self) else { return false }
-            offset += 8
-        }
-        while offset < left.count {
-            guard unsafe left[offset] == right[offset] else { return false }
-            offset += 1
-        }
-        return true
-    }
-
-    mutating func insert(_ route: Route) {
-        let place = unsafe route.topic.withUnsafeBytes { topic in unsafe self.place(of: topic) }
-        let difference = route.recipients.count - (self.routes[place]?.recipients.count ?? 0)
-        if self.recipientCount + difference > self.recipientsMax {
-            self.routes = Array(repeating: nil, count: self.routes.count)
-            self.recipientCount = 0
-        }
-        self.recipientCount += route.recipients.count - (self.routes[place]?.recipients.count ?? 0)
-        self.routes[place] = route
-    }
-
-    /// FNV-1a over 8-byte words with a final mix: a handful of instructions for a usual topic. The seed keeps outsiders
-    /// from choosing topics that evict each other.
-    private func place(of topic: UnsafeRawBufferPointer) -> Int {
-        var hash = self.seed ^ UInt64(truncatingIfNeeded: topic.count)
-        var offset = 0
-        while offset + 8 <= topic.count {
-            let word = unsafe topic.loadUnaligned(fromByteOffset: offset, as: UInt64.self)
-            hash = (hash ^ word) &* 0x9E37_79B9_7F4A_7C15
-            hash ^= hash >> 32
-            offset += 8
-        }
-        var tail: UInt64 = 0
-        while offset < topic.count {
-            tail = tail << 8 | UInt64(unsafe topic[offset])
-            offset += 1
-        }
-        hash = (hash ^ tail) &* 0x9E37_79B9_7F4A_7C15
-        hash ^= hash >> 29
-        return Int(truncatingIfNeeded: hash) & (self.routes.count - 1)
     }
 }

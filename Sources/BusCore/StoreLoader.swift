@@ -11,18 +11,19 @@ import NIOCore
 /// Records come in the order of `StoredRecord`'s cases, deliveries by session and order. One that names a session or a
 /// message that is not there is left out.
 package struct StoreLoader: ~Copyable {
-    private struct Content {
-        var publish: Publish
-        var expiresAt: Timestamp
-    }
-
     private let now: Timestamp
     private var sessions: [UInt64: Int] = [:]
-    private var contents: [UInt64: Content] = [:]
+    private var pages = PacketPages()
     /// Sessions whose clients were connected when the last process ended.
     private var interrupted: [Int] = []
+    private var strayCount = 0
     /// Records that could not be read or belong to nothing.
-    package private(set) var skippedCount = 0
+    package var skippedCount: Int {
+        mutating get {
+            self.pages.finishPage()
+            return self.strayCount + self.pages.unreadableCount
+        }
+    }
 
     package init(now: Timestamp) {
         self.now = now
@@ -36,9 +37,8 @@ package struct StoreLoader: ~Copyable {
             self.take(subscription, of: session, into: &broker)
         case .message(let number, let message):
             broker.journal.restored(message: number)
-            guard let publish = Publish(storedPacket: message.packet) else { return self.skip() }
-            self.contents[number] = Content(
-                publish: publish, expiresAt: broker.journal.clock.instant(of: message.expiresAt))
+            self.pages.append(
+                message.packet, number: number, expiresAt: broker.journal.clock.instant(of: message.expiresAt))
         case .delivery(let number, let delivery):
             guard let session = self.sessions[number] else { return self.skip() }
             self.take(delivery, of: session, into: &broker)
@@ -55,7 +55,8 @@ package struct StoreLoader: ~Copyable {
 
     /// Everything was taken: what nobody needs is removed, and the time that has gone by counts.
     package consuming func finish(into broker: inout Broker) {
-        for number in self.contents.keys where !broker.journal.isUsed(number) {
+        self.pages.finishPage()
+        for number in self.pages.numbers where !broker.journal.isUsed(number) {
             broker.journal.add(.removeMessage(number: number))
         }
         for session in self.interrupted { broker.storeTerms(of: session, disconnectedAt: self.now) }
@@ -63,7 +64,7 @@ package struct StoreLoader: ~Copyable {
     }
 
     private mutating func skip() {
-        self.skippedCount += 1
+        self.strayCount += 1
     }
 
     // MARK: Sessions
@@ -103,7 +104,7 @@ package struct StoreLoader: ~Copyable {
 
     private mutating func take(_ stored: StoredDelivery, of session: Int, into broker: inout Broker) {
         broker.sessions[session].storage.restored(order: stored.order)
-        guard let content = self.contents[stored.message], let qos = QoS(rawValue: stored.qos) else {
+        guard let content = self.pages[stored.message], let qos = QoS(rawValue: stored.qos) else {
             return self.skip()
         }
         var message = OutgoingMessage(

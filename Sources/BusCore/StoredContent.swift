@@ -17,7 +17,12 @@ extension Publish {
 
     /// `nil` when the bytes are not a PUBLISH.
     init?(storedPacket: [UInt8]) {
-        var buffer = ByteBuffer(bytes: storedPacket)
+        self.init(storedPacket: ByteBuffer(bytes: storedPacket))
+    }
+
+    /// Shares the storage of the buffer.
+    init?(storedPacket: ByteBuffer) {
+        var buffer = storedPacket
         var decoder = PacketDecoder(role: .client, maximumPacketSize: .max, version: .v5)
         // What cannot be read was not written here.
         guard case .publish(var publish)? = try? decoder.next(in: &buffer) else { return nil }

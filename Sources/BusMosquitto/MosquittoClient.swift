@@ -16,7 +16,6 @@ import Synchronization
         nonisolated(unsafe) var handle: OpaquePointer?
         /// Packets handed to libmosquitto that something will answer, on this connection.
         var queuedCount = 0
-        var isClosing = false
         var hasEnded = false
         var onEnd: [@Sendable () -> Void] = []
     }
@@ -26,6 +25,8 @@ import Synchronization
     private let batch: EventBatch
     private let wakeUp = WakeUp()
     private let state = Mutex(State())
+    /// Looked at in every round of the thread, which must not wait there for one that publishes.
+    private let isClosing = Atomic(false)
     private static let isLibraryReady: Bool = mosquitto_lib_init() == 0
     /// How long a DISCONNECT may take to leave.
     private static let farewell = Duration.seconds(2)
@@ -65,7 +66,7 @@ import Synchronization
     /// thread waits for a host that does not answer: then it ends when the system gives that up.
     package func close(onEnd: @escaping @Sendable () -> Void) {
         let hasEnded = self.state.withLock { state in
-            state.isClosing = true
+            self.isClosing.store(true, ordering: .sequentiallyConsistent)
             if !state.hasEnded { state.onEnd.append(onEnd) }
             return state.hasEnded
         }
@@ -73,15 +74,15 @@ import Synchronization
         if hasEnded { onEnd() }
     }
 
-    private var isClosing: Bool { self.state.withLock { $0.isClosing } }
+    private var mustEnd: Bool { self.isClosing.load(ordering: .sequentiallyConsistent) }
 
     /// The network thread.
     private func run() {
         var attempt = 0
-        while !self.isClosing {
+        while !self.mustEnd {
             let start = ContinuousClock.now
             let reason = self.connectAndServe()
-            guard !self.isClosing else { break }
+            guard !self.mustEnd else { break }
             if ContinuousClock.now - start > .seconds(10) { attempt = 0 }
             let delay = self.settings.delay(beforeAttempt: attempt, random: .random(in: 0...1))
             attempt += 1
@@ -121,7 +122,7 @@ import Synchronization
     private func lend(_ handle: borrowing MosquittoHandle) -> Bool {
         let pointer = unsafe handle.pointer
         return self.state.withLock { state in
-            guard !state.isClosing else { return false }
+            guard !self.mustEnd else { return false }
             unsafe state.handle = pointer
             state.queuedCount = 0
             self.batch.reset()
@@ -133,7 +134,7 @@ import Synchronization
     private func serve(_ handle: borrowing MosquittoHandle) -> Int32 {
         var nextCheck = ContinuousClock.now
         while true {
-            if self.isClosing { return self.sayGoodbye(handle) }
+            if self.mustEnd { return self.sayGoodbye(handle) }
             let socket = unsafe mosquitto_socket(handle.pointer)
             guard socket >= 0 else { return 7 }
             let isReadable = self.wait(handle, socket)
@@ -197,7 +198,7 @@ import Synchronization
         ]
         // A signal that interrupts it is as good as the time.
         _ = unsafe poll(&polled, 2, 1000)
-        self.wakeUp.awake()
+        self.wakeUp.awake(hasByte: polled[1].revents != 0)
         return polled[0].revents & Int16(POLLIN | POLLERR | POLLHUP) != 0
     }
 
@@ -218,7 +219,7 @@ import Synchronization
     /// In steps, so that `close` never waits long.
     private func sleep(_ duration: Duration) {
         let end = ContinuousClock.now + duration
-        while !self.isClosing, ContinuousClock.now < end { usleep(20_000) }
+        while !self.mustEnd, ContinuousClock.now < end { usleep(20_000) }
     }
 
     // MARK: Packets
@@ -227,9 +228,11 @@ import Synchronization
     package func publish(_ message: ApplicationMessage) throws(MosquittoFailure) -> Int32 {
         let properties = try PropertyList(message.properties)
         return try unsafe self.queue { handle, identifier in
-            unsafe mosquitto_publish_v5(
-                handle, &identifier, message.topic, Int32(clamping: message.payload.count), message.payload,
-                Int32(message.qos), message.isRetained, properties.list)
+            unsafe message.topic.withCString { topic in
+                unsafe mosquitto_publish_v5(
+                    handle, &identifier, topic, Int32(clamping: message.payload.count), message.payload,
+                    Int32(message.qos), message.isRetained, properties.list)
+            }
         }
     }
 

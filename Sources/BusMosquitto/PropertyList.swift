@@ -36,7 +36,10 @@ import Glibc
 
     private mutating func add(_ text: String?, _ identifier: mqtt5_property) throws(MosquittoFailure) {
         guard let text else { return }
-        try check(unsafe mosquitto_property_add_string(&self.list, Int32(identifier.rawValue), text))
+        // Handed over as it is: an argument that is a String is copied first.
+        try check(
+            unsafe text.withCString { unsafe mosquitto_property_add_string(&self.list, Int32(identifier.rawValue), $0) }
+        )
     }
 
     mutating func add(maximumPacketSize bytes: UInt32) throws(MosquittoFailure) {
@@ -46,7 +49,12 @@ import Glibc
 
     mutating func add(user name: String, _ value: String) throws(MosquittoFailure) {
         let identifier = Int32(MQTT_PROP_USER_PROPERTY.rawValue)
-        try check(unsafe mosquitto_property_add_string_pair(&self.list, identifier, name, value))
+        try check(
+            unsafe name.withCString { name in
+                unsafe value.withCString { value in
+                    unsafe mosquitto_property_add_string_pair(&self.list, identifier, name, value)
+                }
+            })
     }
 
     /// Copies what a callback was given; the list stays libmosquitto's.

@@ -32,8 +32,10 @@ final class WakeUp: Sendable {
         self.isAsleep.store(true, ordering: .sequentiallyConsistent)
     }
 
-    func awake() {
+    /// - Parameter hasByte: whether the pipe was found readable; a byte that comes later ends the next sleep at once.
+    func awake(hasByte: Bool) {
         self.isAsleep.store(false, ordering: .sequentiallyConsistent)
+        guard hasByte else { return }
         var bytes: [UInt8] = Array(repeating: 0, count: 16)
         while unsafe read(self.readEnd, &bytes, bytes.count) == bytes.count {}
     }

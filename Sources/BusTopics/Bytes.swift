@@ -14,6 +14,22 @@ extension UnsafeRawBufferPointer {
         } while start <= self.count
     }
 
+    /// Eight bytes at a time: every publish comes by here.
+    package func hasSameBytes(as other: UnsafeRawBufferPointer) -> Bool {
+        guard self.count == other.count else { return false }
+        var offset = 0
+        while offset + 8 <= self.count {
+            let word = unsafe self.loadUnaligned(fromByteOffset: offset, as: UInt64.self)
+            guard unsafe word == other.loadUnaligned(fromByteOffset: offset, as: UInt64.self) else { return false }
+            offset += 8
+        }
+        while offset < self.count {
+            guard unsafe self[offset] == other[offset] else { return false }
+            offset += 1
+        }
+        return true
+    }
+
     /// Whether these bytes are one ASCII character.
     func isOnly(_ character: Unicode.Scalar) -> Bool {
         unsafe self.count == 1 && UInt32(self[0]) == character.value

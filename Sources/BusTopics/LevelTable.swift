@@ -92,7 +92,7 @@ struct LevelTable: Sendable {
         guard entry.hash == hash, Int(entry.length) == name.count else { return false }
         return unsafe self.arena.withUnsafeBytes { arena in
             let stored = unsafe UnsafeRawBufferPointer(rebasing: arena[entry.offset..<entry.offset + name.count])
-            return unsafe stored.elementsEqual(name)
+            return unsafe stored.hasSameBytes(as: name)
         }
     }
 

@@ -32,9 +32,12 @@ extension SubscriptionTree {
             return
         }
         let tail = unsafe UnsafeBufferPointer(rebasing: rest.dropFirst())
-        let named = self.namedChild(of: node, level)
-        if named != EdgeTable.none { unsafe self.visit(named, rest: tail, into: &matches) }
         let plus = self.nodes[Int(node)].plusChild
+        let others: UInt32 = (plus != EdgeTable.none ? 1 : 0) + (multi != EdgeTable.none ? 1 : 0)
+        if self.nodes[Int(node)].childCount > others {
+            let named = self.namedChild(of: node, level)
+            if named != EdgeTable.none { unsafe self.visit(named, rest: tail, into: &matches) }
+        }
         if plus != EdgeTable.none { unsafe self.visit(plus, rest: tail, into: &matches) }
     }
 

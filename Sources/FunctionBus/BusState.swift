@@ -38,8 +38,8 @@ struct BusState: Sendable {
 
     /// What a task waits for, besides the outcome itself.
     struct Expectation: Sendable {
-        /// What a timeout means here.
-        var timeoutError: BusError
+        /// What a timeout means here: asked only when there is one.
+        var timeoutError: @Sendable () -> BusError
         /// Whose answer is awaited, `service/function`.
         var function: String?
         /// Hears of interim replies; called on the transport's thread.
@@ -116,6 +116,8 @@ struct BusState: Sendable {
     }
 
     var isFcbus: Bool { self.link == .connected(isFcbus: true) }
+    /// Nothing stands between a call and its request: what all but the first find.
+    var isReadyOnFcbus: Bool { self.readiness == .ready && self.isFcbus }
 
     var isConnected: Bool {
         if case .connected = self.link { true } else { false }

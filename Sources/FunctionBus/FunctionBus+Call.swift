@@ -68,14 +68,9 @@ extension FunctionBus {
 
     /// One attempt.
     private func make(_ call: OutgoingCall, until deadline: ContinuousClock.Instant) async throws(BusError) -> Reply {
-        do throws(BusError) {
-            try await self.prepareToCall(until: deadline)
-            try await self.requireInstance(of: call.function, wait: call.options.waitForInstance, until: deadline)
-        } catch {
-            // Nothing was sent yet.
-            throw error.code == .cancelled || error.code == .disconnectedAfterSend ? error.beforeSending : error
-        }
-        let isFcbus = self.isConnectedToFcbus
+        let isReady = self.state.withLock { $0.isReadyOnFcbus }
+        if !isReady { try await self.prepare(call, until: deadline) }
+        let isFcbus = isReady || self.isConnectedToFcbus
         let message = try call.message(replyTopic: self.replyTopic)
         do throws(BusError) {
             // The broker's own 408 says more than ours: it gets a moment to arrive.
@@ -85,6 +80,16 @@ extension FunctionBus {
         } catch {
             if error.code == .cancelled || error.code == .localTimeout { self.sendCancel(of: call) }
             throw error
+        }
+    }
+
+    private func prepare(_ call: OutgoingCall, until deadline: ContinuousClock.Instant) async throws(BusError) {
+        do throws(BusError) {
+            try await self.prepareToCall(until: deadline)
+            try await self.requireInstance(of: call.function, wait: call.options.waitForInstance, until: deadline)
+        } catch {
+            // Nothing was sent yet.
+            throw error.code == .cancelled || error.code == .disconnectedAfterSend ? error.beforeSending : error
         }
     }
 
@@ -98,7 +103,7 @@ extension FunctionBus {
             try self.attempt { () throws(TransportFailure) in try self.transport.publish(message) }
         }
         let expectation = BusState.Expectation(
-            timeoutError: self.timeoutError(of: call), function: isFcbus ? nil : call.function.description,
+            timeoutError: { self.timeoutError(of: call) }, function: isFcbus ? nil : call.function.description,
             onProgress: call.onProgress)
         guard isFcbus else {
             return try await self.wait(until: deadline, expectation) { _ throws(BusError) in

@@ -45,9 +45,12 @@ extension FunctionBus {
     func publishAndWait(
         _ message: ApplicationMessage, until deadline: ContinuousClock.Instant
     ) async throws(BusError) -> Int {
-        let timeoutError = BusError(
-            .localTimeout, executed: .maybe, "the broker did not acknowledge the message on \(message.topic) in time")
-        let outcome = try await self.wait(until: deadline, timeoutError: timeoutError) { _ throws(BusError) in
+        let topic = message.topic
+        let outcome = try await self.wait(
+            until: deadline,
+            timeoutError: BusError(
+                .localTimeout, executed: .maybe, "the broker did not acknowledge the message on \(topic) in time")
+        ) { _ throws(BusError) in
             .acknowledgement(
                 packet: try self.attempt { () throws(TransportFailure) in try self.transport.publish(message) })
         }

@@ -30,9 +30,11 @@ extension FunctionBus {
         let outcome = try await self.wait(
             until: deadline,
             BusState.Expectation(
-                timeoutError: BusError(
-                    .localTimeout, executed: .maybe,
-                    "the broker did not accept the invocation of \(function) in time"))
+                timeoutError: {
+                    BusError(
+                        .localTimeout, executed: .maybe,
+                        "the broker did not accept the invocation of \(function) in time")
+                })
         ) { _ in
             .reply(correlation: correlation, packet: nil)
         } then: { () throws(BusError) in

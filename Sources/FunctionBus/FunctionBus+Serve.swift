@@ -187,6 +187,8 @@ extension ServeOptions {
         descriptor.timeoutMilliseconds = UInt64(clamping: self.timeout.milliseconds)
         descriptor.isIdempotent = self.isIdempotent
         descriptor.concurrency = self.concurrency
+        // Without a word a broker that queues for all instances takes as many as they can soon work off.
+        if self.queueLimit != ServeOptions().queueLimit { descriptor.queueMax = self.queueLimit }
         descriptor.activation = self.isOnDemand ? .onDemand : .always
         descriptor.contentTypes = self.contentTypes
         descriptor.requestBytesMax = self.requestBytesMax

@@ -6,7 +6,7 @@ extension FunctionBus {
     typealias Purpose = WaiterTable<BusState.Wakening>.Purpose
 
     func wait(
-        until deadline: ContinuousClock.Instant, timeoutError: BusError,
+        until deadline: ContinuousClock.Instant, timeoutError: @autoclosure @escaping @Sendable () -> BusError,
         _ begin: (inout BusState) throws(BusError) -> Purpose?
     ) async throws(BusError) -> BusState.Outcome {
         try await self.wait(until: deadline, BusState.Expectation(timeoutError: timeoutError), begin)
@@ -84,7 +84,7 @@ extension FunctionBus {
             return overdue
         }
         for waiter in overdue {
-            waiter.handle.continuation.resume(returning: .failure(waiter.handle.expectation.timeoutError))
+            waiter.handle.continuation.resume(returning: .failure(waiter.handle.expectation.timeoutError()))
         }
     }
 

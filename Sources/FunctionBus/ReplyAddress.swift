@@ -41,7 +41,8 @@ struct ReplyAddress: Sendable {
     ) -> ApplicationMessage {
         var message = ApplicationMessage(topic: self.topic, payload: response.payload.bytes, qos: 1)
         message.properties.contentType = response.contentType
-        message.properties.userProperties = properties + response.userProperties
+        message.properties.userProperties =
+            response.userProperties.isEmpty ? properties : properties + response.userProperties
         self.complete(&message)
         return message
     }

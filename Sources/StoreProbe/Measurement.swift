@@ -124,11 +124,16 @@ enum Measurement {
 
     private static func message(_ number: UInt64, session: UInt64) -> [StoreChange] {
         [
-            .saveMessage(
-                number: number, StoredMessage(packet: [UInt8](repeating: UInt8(truncatingIfNeeded: number), count: 256))
-            ),
+            .saveMessage(number: number, StoredMessage(packet: Self.packet(number))),
             .saveDelivery(session: session, StoredDelivery(order: number, message: number, qos: 1)),
         ]
+    }
+
+    /// A PUBLISH of 256 bytes that a broker can load.
+    private static func packet(_ number: UInt64) -> [UInt8] {
+        let topic = Array("devices/1".utf8)
+        let head: [UInt8] = [0x32, 0xFD, 0x01, 0, UInt8(topic.count)] + topic + [0, 1, 0]
+        return head + [UInt8](repeating: UInt8(truncatingIfNeeded: number), count: 256 - head.count)
     }
 
     private static func removal(of number: UInt64, session: UInt64 = 1) -> [StoreChange] {

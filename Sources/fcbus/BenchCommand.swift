@@ -21,6 +21,7 @@ struct BenchCommand: ParsableCommand {
               latency      pairs at a fixed rate; counted from when a message was due
               connections  clients that only connect
               durable      messages for sessions that are away, then their delivery
+              commit       the same, counted when they are acknowledged: on disk
               scaling      how the cost of a message grows, with the measured exponent
 
             EXAMPLES
@@ -55,7 +56,8 @@ struct BenchCommand: ParsableCommand {
 
     @Option(
         help: ArgumentHelp(
-            "Another broker for the same work: mosquitto, nats or a URL; repeatable.", valueName: "broker"))
+            "Another broker for the same work: mosquitto, mosquitto-saving (its store at every change), nats or a URL; repeatable.",
+            valueName: "broker"))
     var against: [String] = []
 
     @Option(help: "How often each broker is measured; medians are printed.")
@@ -139,6 +141,7 @@ struct BenchCommand: ParsableCommand {
             + self.against.map { name in
                 switch name {
                 case "mosquitto": .started(.mosquitto)
+                case "mosquitto-saving": .started(.mosquittoSaving)
                 case "nats": .started(.nats)
                 default: .running(try BrokerAddress(url: name, process: nil))
                 }

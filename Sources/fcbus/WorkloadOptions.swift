@@ -6,7 +6,7 @@ struct WorkloadOptions: ParsableArguments {
     @Option(help: "Publishers; pairs of p2p and latency.")
     var publishers: Int?
 
-    @Option(help: "Subscribers of fanout, shared and wildcard; sessions of durable.")
+    @Option(help: "Subscribers of fanout, shared and wildcard; sessions of durable and commit.")
     var subscribers: Int?
 
     @Option(name: [.customShort("q"), .long], help: "Quality of service, 0 to 2.")
@@ -45,7 +45,7 @@ struct WorkloadOptions: ParsableArguments {
     @Option(help: "Clients of the connections workload.")
     var connections: Int?
 
-    @Option(help: "Messages of the durable workload.")
+    @Option(help: "Messages of durable and commit.")
     var count: Int?
 
     @Option(help: "Seconds of each measurement.")

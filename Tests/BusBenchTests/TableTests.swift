@@ -111,11 +111,27 @@ struct StandardMatrixTests {
         arguments: [
             Workload("w", .p2p).with { $0.payloadBytes = 31 }, Workload("w", .p2p).with { $0.window = 0 },
             Workload("w", .p2p).with { $0.seconds = 0 }, Workload("w", .latency).with { $0.rate = -1 },
-            Workload("w", .durable).with { $0.qos = .atMostOnce },
+            Workload("w", .durable).with { $0.qos = .atMostOnce }, Workload("w", .commit).with { $0.qos = .atMostOnce },
             Workload("w", .wildcard).with { ($0.filters, $0.subscribers) = (3, 4) },
         ])
     func objections(_ workload: Workload) {
         #expect(workload.objection != nil)
+    }
+
+    @Test(
+        "Brokers get a store for the work that shows what they keep, and for no other",
+        arguments: Workload.Kind.allCases)
+    func stores(_ kind: Workload.Kind) {
+        #expect(kind.needsStore == (kind == .durable || kind == .commit))
+        #expect(!kind.needsStore || Workload("w", kind).qos == .atLeastOnce)
+    }
+
+    @Test("Every broker that is told to keep what it acknowledges keeps it in the folder of the measurement")
+    func folders() {
+        for recipe in [BrokerRecipe.fcbus(binary: "fcbus"), .mosquitto, .mosquittoSaving] {
+            #expect(recipe.store("/folder").contains("/folder/"), "\(recipe.name)")
+        }
+        #expect(BrokerRecipe.mosquittoSaving.store("/folder").contains("autosave_interval 1"))
     }
 
     @Test("A broker that cannot do a work says why")

@@ -76,6 +76,24 @@ struct GrowthTests {
         #expect(subscriber.takePublishes().count == 10)
     }
 
+    @Test("A route keeps its place while others pass by, until one of them comes twice in a row or it is stale")
+    func routePlaces() {
+        var cache = RouteCache(seed: 1, placesLog2: 0)
+        func route(_ topic: String, generation: UInt64 = 1) -> Route {
+            Route(topic: Array(topic.utf8), generation: generation, kind: .plain, recipients: [])
+        }
+        func isKept(_ topic: String, generation: UInt64 = 1) -> Bool {
+            cache.find(Publish(topic: topic), generation: generation) != nil
+        }
+        cache.insert(route("a"))
+        for other in ["b", "c", "b"] { cache.insert(route(other)) }
+        #expect(isKept("a") && !isKept("b"))
+        cache.insert(route("b"))
+        #expect(isKept("b") && !isKept("a"))
+        cache.insert(route("c", generation: 2))
+        #expect(isKept("c", generation: 2) && !isKept("b"))
+    }
+
     @Test("Routes that are kept for their topics have a limit on their recipients in all")
     func routes() {
         let recipients = Array(
@@ -88,6 +106,8 @@ struct GrowthTests {
                 let route = Route(
                     topic: Array(publish.topic.utf8), generation: UInt64(generation), kind: .plain,
                     recipients: recipients)
+                // The second time in a row it takes the place of whoever has it.
+                cache.insert(route)
                 cache.insert(route)
                 #expect(cache.recipientCount <= 20)
                 #expect(cache.find(publish, generation: route.generation) === route)

@@ -33,6 +33,7 @@ struct BenchCommandTests {
         ["call", "--callers", "3", "--in-flight", "4", "--qos", "1"], ["call", "--mode", "share"],
         ["call", "--rate", "200"], ["latency", "--rate", "500"], ["connections", "--connections", "50"],
         ["durable", "--count", "500", "--subscribers", "3"],
+        ["commit", "--count", "500", "--publishers", "8", "--window", "1"],
         // More than a socket takes at once: what is written while a write is under way comes in its turn, once.
         ["durable", "--count", "1000", "--size", "6000"],
     ]

@@ -70,6 +70,12 @@ final class RunningBroker: Sendable {
     /// What it has logged.
     var errorText: String { self.running.errorText }
 
+    /// Waits until it has logged a text: log lines are written when other things are done.
+    func logs(_ text: String) async throws -> Bool {
+        for _ in 0..<1000 where !self.errorText.contains(text) { try await Task.sleep(for: .milliseconds(10)) }
+        return self.errorText.contains(text)
+    }
+
     /// Asks it to read its configuration again.
     func reload() {
         kill(self.processIdentifier, SIGHUP)

@@ -48,7 +48,7 @@ struct UserTests {
                 #expect(try await self.publish(broker, "t", ["-u", "ana", "-P", "wrong"]) != 0)
                 #expect(try await self.publish(broker, "t", ["-u", "eve", "-P", "a secret of ana"]) != 0)
                 #expect(try await self.publish(broker, "t", []) != 0)
-                #expect(broker.errorText.contains("login failed"))
+                #expect(try await broker.logs("login failed"))
                 #expect(!broker.errorText.contains("a secret of ana"))
             }
         }
@@ -62,9 +62,14 @@ struct UserTests {
             let file = folder.appending(path: "fcbus.yaml")
             try self.write("listeners: [{ port: 0 }]\npasswordFile: \(passwords.path)\n", to: file)
             try await self.withBroker(file) { broker async throws in
-                for number in 0..<8 { _ = try await self.publish(broker, "t", ["-u", "ana", "-P", "\(number)"]) }
-                #expect(broker.errorText.contains("ban=1 s"))
-                #expect(try await self.publish(broker, "t", ["-u", "ana", "-P", "right"]) != 0)
+                // The first ban lasts a second: on a busy machine it may be over before the right password comes.
+                var isKeptOut = false
+                for _ in 0..<5 where !isKeptOut {
+                    for number in 0..<8 { _ = try await self.publish(broker, "t", ["-u", "ana", "-P", "\(number)"]) }
+                    isKeptOut = try await self.publish(broker, "t", ["-u", "ana", "-P", "right"]) != 0
+                }
+                #expect(isKeptOut)
+                #expect(try await broker.logs("ban=1 s"))
                 // All clients of this machine share the address.
                 #expect(try await self.publish(broker, "t", ["-u", "ben", "-P", "right"]) == 0)
             }
@@ -111,13 +116,11 @@ struct UserTests {
                 _ = try await watcher.line(timeout: 20) { $0 == "got hi" }
                 // mosquitto_pub ends well: it only warns of PUBACK 0x87.
                 _ = try await self.publish(broker, "other", ana)
-                #expect(broker.errorText.contains("topic=other"))
+                #expect(try await broker.logs("topic=other"))
 
                 try self.write("user ana\ntopic readwrite sensors/#\n", to: rules)
                 broker.reload()
-                for _ in 0..<500 where !broker.errorText.contains("configuration reloaded") {
-                    try await Task.sleep(for: .milliseconds(10))
-                }
+                #expect(try await broker.logs("configuration reloaded"))
                 #expect(try await self.publish(broker, "sensors/a", ana) == 0)
                 #expect(try await self.publish(broker, "sensors/a", ana) == 0)
                 #expect(watcher.lines.count { $0 == "got hi" } == 1)

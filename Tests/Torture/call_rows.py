@@ -151,7 +151,7 @@ def hung(start, callers, each, milliseconds):
     check(after["callsOpen"] <= 1, f"{after['callsOpen']} calls are left open")
     times.sort()
     check(milliseconds - 5 <= times[0], f"told after {times[0]:.0f} ms")
-    check(times[-1] <= milliseconds + 10_000, f"told after {times[-1]:.0f} ms")
+    check(times[-1] <= milliseconds + 20_000, f"told after {times[-1]:.0f} ms")
     growth = broker.growth()
     broker.stop()
     return (

@@ -13,9 +13,10 @@ import tempfile
 import time
 
 import trace_check
+from calls import Message, properties
 from crash_load import KEPT, Publisher1, Publisher2, RetainedWriter, Subscriber1, Subscriber2
 from disks import BadDisk, SmallDisk
-from mqtt import PING, Client, acknowledge, application_message, publish, subscribe, text
+from mqtt import PING, Client, acknowledge, connect, publish, subscribe
 from rows import check
 
 ROOM = "  queuedMessagesMax: 2000000\n  queuedBytesMax: 4GiB\n  sessionsMax: 200000"
@@ -214,12 +215,11 @@ class Echo:
         self.caller.expect(0x90)
 
     def call(self):
-        properties = b"\x08" + text("fc/_reply/caller") + b"\x09" + text("1")
-        self.caller.send(publish("fc/demo/echo/req", b"hello", 0, properties=properties))
-        self.instance.expect(0x30)
-        self.instance.send(publish("fc/_reply/caller", b"hello", 0, properties=b"\x09" + text("1")))
-        _, payload, _ = application_message(0x30, self.caller.expect(0x30))
-        check(payload == "hello", f"the reply was {payload}")
+        self.caller.send(publish("fc/demo/echo/req", b"hello", properties=properties("fc/_reply/caller", b"1")))
+        call = Message(0x30, self.instance.expect(0x30))
+        self.instance.send(publish(call.response_topic, call.payload, properties=properties(None, call.correlation)))
+        answer = Message(0x30, self.caller.expect(0x30))
+        check(answer.payload == b"hello", f"the reply was {answer.payload}")
 
 
 def eventually(what, seconds=10):
@@ -290,9 +290,10 @@ def fill_up(start, disk):
 def D08_full_disk(start):
     """A full disk, with torn writes: refusal with 0x97, everything else goes on, and it ends by itself."""
     disk = BadDisk()
-    words = fill_up(start, disk)
-    disk.remove()
-    return words
+    try:
+        return fill_up(start, disk)
+    finally:
+        disk.remove()
 
 
 def D09_sync_fails(start):
@@ -407,8 +408,9 @@ def D04_kill_during_calls(start):
         for index in range(20):
             while (found := instance.next())[0] & 0xF0 != 0x30:
                 pass  # acknowledgements of the replies
+            call = Message(*found)
             if index % 2 == 0:
-                reply(instance, *found)
+                instance.send(publish(call.response_topic, b"done", 1, 1, properties=properties(None, call.correlation)))
         stage.broker.kill()
         for caller in callers:
             output, errors = caller.communicate(timeout=30)
@@ -424,43 +426,13 @@ def D04_kill_during_calls(start):
     return f"10 times killed: {counts['answered']} answered, {counts['lost']} told that it may have run, 0 hang"
 
 
-def reply(instance, first, body):
-    """Answers a call by its Response Topic and Correlation Data."""
-    fields = request_properties(first, body)
-    correlation = b"\x09" + len(fields[0x09]).to_bytes(2, "big") + fields[0x09]
-    instance.send(publish(fields[0x08].decode(), b"done", 1, 1, properties=correlation))
-
-
-def request_properties(first, body):
-    """The properties of a PUBLISH that have a length of their own, and of the others nothing."""
-    at = 2 + int.from_bytes(body[:2], "big") + (2 if first & 0x06 else 0)
-    assert body[at] < 0x80 or body[at + 1] < 0x80, "more properties than a call has"
-    length, at = (body[at], at + 1) if body[at] < 0x80 else (body[at] & 0x7F | body[at + 1] << 7, at + 2)
-    end, found = at + length, {}
-    while at < end:
-        kind = body[at]
-        if kind in (0x03, 0x08, 0x09):
-            size = int.from_bytes(body[at + 1 : at + 3], "big")
-            found[kind] = body[at + 3 : at + 3 + size]
-            at += 3 + size
-        elif kind == 0x26:
-            for _ in range(2):
-                at += 2 + int.from_bytes(body[at + 1 : at + 3], "big")
-            at += 1
-        else:
-            at += {0x01: 2, 0x02: 5, 0x0B: 2, 0x23: 3}[kind]
-    return found
-
-
 def D08_small_file_system(start):
     """D08 on a real file system of eight megabytes."""
     disk = SmallDisk()
-    if not disk.is_mounted:
+    try:
+        return fill_up(start, disk) if disk.is_mounted else "left out: nobody may mount a file system here"
+    finally:
         disk.remove()
-        return "left out: only the superuser can mount a file system, here he cannot either"
-    words = fill_up(start, disk)
-    disk.remove()
-    return words
 
 
 def D10_restart_with_much(start):
@@ -468,11 +440,15 @@ def D10_restart_with_much(start):
     stage = Stage(start)
     sessions, each = 100_000, 10
     begun = time.monotonic()
-    for number in range(sessions):
-        client = Client(stage.broker.port, f"d{number}", clean=False, properties=KEPT, source=f"127.0.0.{2 + number % 8}")
-        client.send(subscribe(f"d/{number}", 1))
-        client.expect(0x90)
-        client.close()
+    for base in range(0, sessions, 200):
+        clients = []
+        for number in range(base, base + 200):
+            clients.append(Client(stage.broker.port, source=f"127.0.0.{2 + number % 8}"))
+            hello = connect(f"d{number}", clean=False, properties=KEPT)
+            clients[-1].send(hello + subscribe(f"d/{number}", 1))
+        for client in clients:
+            check(client.expect(0x90)[-1] == 1, "a subscription was refused")
+            client.close()
     writer = Client(stage.broker.port, "writer")
     payload = b"x" * 256
     for _ in range(each):
@@ -486,18 +462,17 @@ def D10_restart_with_much(start):
         getattr(stage.broker.process, end)()
         stage.broker.process.wait(timeout=60)
         stage.again()
-        results.append((stage.broker.ready_after, stage.broker.memory()))
+        results.append((stage.broker.ready_after, stage.broker.processor_time(), stage.broker.memory()))
     client = Client(stage.broker.port, "d4711", clean=False, properties=KEPT)
     for _ in range(each):
         client.expect(0x30)
     bytes_stored = sum(entry.stat().st_size for entry in os.scandir(stage.directory))
     stage.end()
-    (clean, memory), (unclean, other) = results
-    words = (
-        f"{sessions * each} messages, {bytes_stored / 1e6:.0f} MB, stored in {filled:.0f} s; ready {clean:.1f} s after a stop"
-        f" ({memory:.0f} MiB), {unclean:.1f} s after a kill ({other:.0f} MiB)"
-    )
-    check(max(clean, unclean) <= 5 and max(memory, other) <= 600, words)
+    words = f"{sessions * each} messages, {bytes_stored / 1e6:.0f} MB, stored in {filled:.0f} s"
+    for end, (took, processor, memory) in zip(("stop", "kill"), results):
+        words += f"; after a {end} ready in {took:.1f} s, {processor:.1f} s of processor time, {memory:.0f} MiB"
+    # Processor time, since the start is one thread's work and says the same on a machine that does other things too.
+    check(all(processor <= 5 and memory <= 600 for _, processor, memory in results), words)
     return words
 
 

@@ -13,12 +13,13 @@ import traceback
 import call_rows
 import durability_rows
 import rows
+import weaker_settings
 from broker import Broker
 
 
 TIERS = {
     "short": rows.SHORT + call_rows.SHORT + durability_rows.SHORT,
-    "long": rows.LONG + call_rows.LONG + durability_rows.LONG,
+    "long": rows.LONG + call_rows.LONG + durability_rows.LONG + weaker_settings.LONG,
 }
 
 

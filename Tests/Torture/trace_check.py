@@ -165,7 +165,7 @@ class Checker:
                 names = self.waiting.pop((connection, 0x10, b""), [])
             else:
                 continue
-            for name in names:
-                self.acknowledged += 1
-                if name not in self.disk.synced:
-                    self.violations.append(f"{first:x} {name.decode()}")
+            self.acknowledged += bool(names)
+            early = [name.decode() for name in names if name not in self.disk.synced]
+            if early:
+                self.violations.append(f"{first:x} {' '.join(early)}")
