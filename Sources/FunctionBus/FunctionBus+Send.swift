@@ -24,7 +24,7 @@ extension FunctionBus {
             return nil
         }
         try await self.prepareToCall(until: deadline)
-        let correlation = CallIdentifier.make()
+        let correlation = options.correlation ?? CallIdentifier.make()
         call.correlation = correlation
         let request = try call.message(replyTopic: self.replyTopic)
         let outcome = try await self.wait(

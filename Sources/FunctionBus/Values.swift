@@ -93,6 +93,8 @@ public struct CallOptions: Sendable {
     public var trace: CallTrace?
     /// More user properties, delivered as they are.
     public var userProperties: [(name: String, value: String)] = []
+    /// Names a one-way call: of those that one client sends under one name the broker accepts the first. 1 to 64 bytes.
+    package var correlation: [UInt8]?
 
     /// The defaults.
     public init() {}

@@ -43,6 +43,8 @@ package struct OutgoingCall: Sendable {
     package var hops: Int?
     /// Attempts of an async call; `nil` for the bus' default.
     package var attempts: Int?
+    /// Set where several hosts send the same async call, which is to be run once.
+    package var once: OnceName?
 
     package init(_ function: FunctionAddress, _ payload: [UInt8]) {
         self.function = function

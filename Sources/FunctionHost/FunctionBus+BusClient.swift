@@ -1,4 +1,5 @@
 package import FunctionBus
+import Synchronization
 
 /// The bus behind the host's own protocol.
 ///
@@ -6,19 +7,18 @@ package import FunctionBus
 package struct FunctionBusClient: BusClient {
     private let bus: FunctionBus
     /// How further connections are made; `nil` when there can be only one.
-    private let configuration: BusConfiguration?
+    private let connector: BusConnector?
     /// The host ends a call that takes too long; the bus' own timeout is only the net below that.
     private static let timeoutMargin = Duration.seconds(2)
 
     package init(_ bus: FunctionBus, configuration: BusConfiguration? = nil) {
         self.bus = bus
-        self.configuration = configuration
+        self.connector = configuration.map(BusConnector.init)
     }
 
     package func withSeparateClient(_ body: @Sendable (any BusClient) async throws -> Void) async throws {
-        guard var configuration = self.configuration else { return try await body(self) }
-        configuration.clientIdentifier += "-\(UInt32.random(in: 0 ... .max))"
-        try await FunctionBus.withConnection(configuration) { bus in try await body(FunctionBusClient(bus)) }
+        guard let connector = self.connector else { return try await body(self) }
+        try await connector.withFurtherConnection { bus in try await body(FunctionBusClient(bus)) }
     }
 
     package func call(_ call: OutgoingCall) async throws(CallFailure) -> HostedReply {
@@ -32,6 +32,10 @@ package struct FunctionBusClient: BusClient {
     }
 
     package func send(_ call: OutgoingCall) async throws(CallFailure) -> String? {
+        // Other brokers accept nothing in the function's stead: there the name of the client changes nothing.
+        if let once = call.once, let connector = self.connector, self.bus.isConnectedToFcbus {
+            return try await Self.send(call, once, over: connector)
+        }
         do throws(BusError) {
             let name = try FunctionName(call.function.description)
             return try await self.bus.send(name, Payload(call.payload), options: Self.options(call))
@@ -40,8 +44,30 @@ package struct FunctionBusClient: BusClient {
         }
     }
 
+    /// Hosts that send at the same time take each other's place on the broker: whoever loses it offers again, and is
+    /// told of the task that is there already.
+    private static func send(
+        _ call: OutgoingCall, _ once: OnceName, over connector: BusConnector
+    ) async throws(CallFailure) -> String? {
+        let task = Mutex<String?>(nil)
+        do {
+            try await connector.withConnection(as: once.client) { bus in
+                let answer = try await FunctionBusClient(bus).send(call)
+                task.withLock { $0 = answer }
+            }
+        } catch let failure as CallFailure {
+            throw failure
+        } catch let error as BusError {
+            throw CallFailure(error)
+        } catch {
+            throw CallFailure(503, "CANCELLED", executed: .maybe, "\(error)")
+        }
+        return task.withLock { $0 }
+    }
+
     private static func options(_ call: OutgoingCall) -> CallOptions {
         var options = CallOptions()
+        options.correlation = call.once.map { [UInt8]($0.call.utf8) }
         if let timeout = call.timeout { options.timeout = timeout }
         options.context = call.context
         options.contentType = call.contentType

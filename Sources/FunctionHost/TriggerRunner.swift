@@ -156,17 +156,30 @@ struct TriggerRunner: Sendable {
             while !Task.isCancelled {
                 let pause = MinuteWatch.untilNextMinute(Date().timeIntervalSince1970)
                 guard (try? await Task.sleep(for: pause)) != nil else { return }
-                for minute in watch.advance(to: Date().timeIntervalSince1970) {
-                    for schedule in self.schedules {
-                        guard schedule.cron.matches(MinuteWatch.civil(minute, schedule.calendar)) else { continue }
-                        let event = TriggerEvent.tick(schedule.cron, at: Date(timeIntervalSince1970: minute))
-                        group.addTask {
-                            await self.sender.send(event, schedule.trigger, cause: "schedule \(schedule.cron)")
-                        }
-                    }
+                for tick in watch.advance(to: Date().timeIntervalSince1970).flatMap(self.ticks(at:)) {
+                    group.addTask { await self.send(tick) }
                 }
             }
         }
+    }
+
+    /// What is due in a minute; the same in every host of the function.
+    ///
+    /// - Parameter minute: Its start in seconds since 1970.
+    func ticks(at minute: Double) -> [TriggerSender.Tick] {
+        self.schedules.filter { $0.cron.matches(MinuteWatch.civil(minute, $0.calendar)) }.map { schedule in
+            TriggerSender.Tick(
+                event: TriggerEvent.tick(schedule.cron, at: Date(timeIntervalSince1970: minute)),
+                attempts: schedule.trigger.attempts,
+                name: OnceName(
+                    self.function, schedule: "\(schedule.cron) \(schedule.calendar.timeZone.identifier)", minute: minute
+                ),
+                cause: "schedule \(schedule.cron)")
+        }
+    }
+
+    func send(_ tick: TriggerSender.Tick) async {
+        await self.sender.send(tick)
     }
 
     private static func sleepUntilCancelled() async {

@@ -6,6 +6,14 @@ import Synchronization
 /// From there the bus answers for them, with the retries of an async call. Until it has taken an event, which it may
 /// refuse for a while, the event is offered again.
 final class TriggerSender: Sendable {
+    /// A schedule that is due.
+    struct Tick: Hashable, Sendable {
+        var event: [UInt8]
+        var attempts: Int?
+        var name: OnceName
+        var cause: String
+    }
+
     private let function: FunctionAddress
     private let client: any BusClient
     private let logger: Logger
@@ -29,6 +37,19 @@ final class TriggerSender: Sendable {
         var call = OutgoingCall(self.function, event)
         call.hops = hops + 1
         call.attempts = trigger.attempts
+        await self.offer(call, cause: cause)
+    }
+
+    /// The same for an event that every host of the function sends, and that is to run once.
+    func send(_ tick: Tick) async {
+        var call = OutgoingCall(self.function, tick.event)
+        call.hops = 1
+        call.attempts = tick.attempts
+        call.once = tick.name
+        await self.offer(call, cause: tick.cause)
+    }
+
+    private func offer(_ call: OutgoingCall, cause: String) async {
         var pause = Duration.milliseconds(100)
         for offer in 1...Self.offersMax {
             do throws(CallFailure) {
@@ -36,12 +57,14 @@ final class TriggerSender: Sendable {
                 self.logger.debug("\(self.function) was set off by \(cause)")
                 return
             } catch {
-                guard error.executed == .none, error.isTransient, offer < Self.offersMax else {
+                let isHarmless = error.executed == .none || call.once != nil
+                guard isHarmless, error.isTransient, offer < Self.offersMax else {
                     return self.tell("could not be set off by \(cause): \(error)")
                 }
             }
             // A cancelled pause is a host that ends: one more offer is made at once.
-            try? await Task.sleep(for: pause)
+            // Not in step with the hosts that do the same.
+            try? await Task.sleep(for: pause * Double.random(in: 0.5...1.5))
             pause *= 2
         }
     }
@@ -56,5 +79,5 @@ final class TriggerSender: Sendable {
 
 extension CallFailure {
     /// Another moment may bring another answer.
-    fileprivate var isTransient: Bool { [404, 408, 429, 503, 507].contains(self.status) }
+    fileprivate var isTransient: Bool { [404, 408, 429, 502, 503, 507].contains(self.status) }
 }

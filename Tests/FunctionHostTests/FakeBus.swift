@@ -28,6 +28,8 @@ final class FakeBus: BusClient {
         var nextRequest = 1
         /// Registrations that are to fail.
         var refusals = 0
+        /// Async calls whose answer is to be lost, while they are taken.
+        var lostSends = 0
     }
 
     let state = Mutex(State())
@@ -92,11 +94,14 @@ final class FakeBus: BusClient {
 
     func send(_ call: OutgoingCall) async throws(CallFailure) -> String? {
         while let gate = self.gate, !gate.isUp { try? await Task.sleep(for: .milliseconds(2)) }
-        let number = self.state.withLock { state in
-            state.sent.append(call)
-            return state.sent.count
+        let (number, isNew, isLost) = self.state.withLock { state in
+            state.lostSends -= 1
+            let known = call.once.flatMap { once in state.sent.firstIndex { $0.once == once } }
+            if known == nil { state.sent.append(call) }
+            return (known.map { $0 + 1 } ?? state.sent.count, known == nil, state.lostSends >= 0)
         }
-        if self.runsAsync {
+        if isLost { throw CallFailure(502, "LOST", executed: .maybe, "the answer was lost") }
+        if self.runsAsync, isNew {
             var request = HostedCall(payload: call.payload, requestIdentifier: "task-\(number)")
             request.hops = call.hops ?? 0
             request.task = "task-\(number)"
