@@ -159,15 +159,17 @@ extension Broker {
         return answersAt
     }
 
-    /// A caller may have its answer where one of its own subscriptions finds it, or, outside the reply space, anywhere
-    /// that it may publish to itself: a function is never made to write where its caller may not.
+    /// A caller may have its answer in its own reply space where one of its subscriptions finds it, or, outside the reply
+    /// space, anywhere that it may publish to itself: a function is never made to write where its caller may not.
     func mayBeAnswered(_ session: Int, at replyTopic: String) -> Bool {
         guard let name = try? TopicName(replyTopic, limits: self.limits.topics) else { return false }
         switch self.callKind(ofTopic: replyTopic) {
-        case .reply:
-            return self.sessions[session].subscriptions.records.contains { record in
-                !record.filter.isShared && record.filter.matches(name)
-            }
+        case .reply(let target):
+            // A subscription alone says nothing: filters that reach in from above, such as `#`, get no answers.
+            return target.session == session
+                && self.sessions[session].subscriptions.records.contains { record in
+                    !record.filter.isShared && record.filter.matches(name)
+                }
         case .plain:
             return replyTopic.utf8.first != UInt8(ascii: "$")
                 && self.standings[session].rights.mayPublish(replyTopic)

@@ -49,6 +49,21 @@ struct CallSecurityTests {
         #expect(caller.takePublishes().isEmpty)
     }
 
+    @Test("Nobody has a function answer to another client, whatever it is subscribed to", arguments: ["#", "fc/#"])
+    func foreignAddressInReach(_ filter: String) {
+        let instance = self.client("i", "$share/fc/fc/demo/echo/req/#")
+        let victim = self.client("victim", "fc/_reply/victim/#")
+        let attacker = self.client("x", filter, "fc/_reply/x/#")
+        for target in ["fc/_reply/victim", "fc/_reply/victim/1", "fc/_reply/nobody"] {
+            attacker.publish("fc/demo/echo/req", "hi", qos: .atLeastOnce, properties: self.request(target))
+            #expect(self.code(attacker) == .notAuthorized, "\(target)")
+        }
+        #expect(instance.takePublishes().isEmpty)
+        #expect(victim.takePublishes().isEmpty)
+        attacker.publish("fc/demo/echo/req", "hi", qos: .atLeastOnce, properties: self.request("fc/_reply/x"))
+        #expect(instance.takePublishes().count == 1)
+    }
+
     @Test("Nobody reads another client's answers", arguments: ["fc/_reply/#", "fc/#", "#", "fc/_reply/c/#"])
     func eavesdropping(_ filter: String) throws {
         let instance = self.client("i", "$share/fc/fc/demo/echo/req/#")

@@ -277,7 +277,8 @@ final class FuzzWorld {
             guard let identifier else { continue }
             self.broker.close(identifier, now: self.now)
         }
-        self.advance(seconds: 500)
+        // Longer than sessions last and ended tasks are remembered.
+        self.advance(seconds: 1_200)
         self.expect("connections", self.broker.connectionCount, atMost: 0)
         self.expect("sessions", self.broker.sessionCount, atMost: 0)
         self.expect("nodes of the subscription tree", self.broker.subscriptions.nodeCount, atMost: 1)

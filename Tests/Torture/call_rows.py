@@ -203,6 +203,8 @@ def spoofed(start, calls, guesses):
         forged = publish("fc/_reply/victim", b"lie", 1, 1, properties=properties(correlation=known, user=status))
         thief.send(forged)
         codes.append(thief.expect(0x40)[2:3])
+    thief.send(subscribe("#", identifier=200))
+    thief.expect(0x90)
     for target in ("fc/_reply/victim", "fc/demo/other/async", "$SYS/x"):
         # A function must not write for its caller where that may not write.
         block = properties(response_topic=target, correlation=b"deputy")
@@ -210,8 +212,6 @@ def spoofed(start, calls, guesses):
         codes.append(thief.expect(0x40)[2:3])
     granted = [number for number, code in enumerate(codes) if code != b"\x87"]
     check(not granted, f"attempts {granted} were not refused")
-    thief.send(subscribe("#", identifier=200))
-    thief.expect(0x90)
     worker.kill()
     ends = {answer.status for answer in answered_once(caller.wait()).values()}
     check(ends == {502}, f"the caller saw {ends}")
