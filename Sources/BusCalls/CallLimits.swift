@@ -16,7 +16,7 @@ package struct CallLimits: Sendable, Equatable {
     package var attemptsMax = 3
     /// Answers kept for repeated requests: seconds, and bytes for each client; the oldest go first.
     package var replaySeconds: UInt64 = 60
-    package var replayBytesPerClientMax = 1 << 20
+    package var replayBytesPerClientMax = 256 << 10
     /// Functions that are known. At the bound those that no subscription and no catalog entry names are forgotten, the
     /// longest idle first; when none is idle, a call that would make another one through a wildcard gets 429. Those that
     /// are named always find room: their subscriptions and entries have bounds of their own.
