@@ -103,9 +103,8 @@ let package = Package(
         .executableTarget(
             name: "fcbus",
             dependencies: [
-                "BusServer", "BusStore", "BusIdentity", "BusBench", "FunctionBus", "FunctionHost", argumentParser,
-                logging,
-                lifecycle, signals,
+                "BusServer", "BusStore", "BusIdentity", "BusBench", "BusCore", "BusWire", "BusInProcess", "FunctionBus",
+                "FunctionHost", nioCore, argumentParser, logging, lifecycle, signals,
             ],
             swiftSettings: houseRules),
 

@@ -16,6 +16,8 @@ package final class InProcessTransport: Transport {
         var decoder = PacketDecoder(role: .client, maximumPacketSize: .max, version: .v5)
         /// Not decoded yet.
         var inbox = ByteBuffer()
+        /// There was more in it than `inboxMax`, and the broker was told.
+        var isBehind = false
         /// The broker has closed the connection behind what is in the inbox.
         var isCut = false
         var isClosed = false
@@ -35,6 +37,8 @@ package final class InProcessTransport: Transport {
     private let will: ApplicationMessage
     private let receiver = Mutex<Receiver?>(nil)
     private let state: Mutex<State>
+    /// Bytes; above, the broker holds back, as for a client whose socket is full.
+    private static let inboxMax = 1 << 20
     /// Before a connection that was closed by the broker is opened again.
     private static let retryPause = Duration.milliseconds(100)
 
@@ -54,10 +58,11 @@ package final class InProcessTransport: Transport {
     }
 
     private func open() {
-        let connection = self.door.open { [weak self] bytes, closes in self?.put(bytes, closes: closes) }
+        let connection = self.door.open { [weak self] bytes, closes in self?.put(bytes, closes: closes) ?? false }
         let packets = self.state.withLock { state -> [Packet] in
             state.connection = connection
             state.inbox = ByteBuffer()
+            state.isBehind = false
             state.isCut = false
             state.pings = nil
             state.session = ClientSession(clientIdentifier: self.clientIdentifier, will: self.will)
@@ -137,9 +142,9 @@ package final class InProcessTransport: Transport {
 
     // MARK: Bytes in
 
-    /// Called with the lock of the broker held.
-    private func put(_ bytes: ByteBuffer, closes: Bool) {
-        self.state.withLock { state in
+    /// Called with the lock of the broker held. Returns whether enough is waiting.
+    private func put(_ bytes: ByteBuffer, closes: Bool) -> Bool {
+        let isBehind = self.state.withLock { state in
             var bytes = bytes
             if state.inbox.readableBytes == 0 {
                 state.inbox = bytes
@@ -147,8 +152,11 @@ package final class InProcessTransport: Transport {
                 state.inbox.writeBuffer(&bytes)
             }
             if closes { state.isCut = true }
+            if state.inbox.readableBytes > Self.inboxMax { state.isBehind = true }
+            return state.isBehind
         }
         self.handOver()
+        return isBehind
     }
 
     private func handOver() {
@@ -166,6 +174,7 @@ package final class InProcessTransport: Transport {
                 self.door.send(batch.packets, from: connection)
             }
             self.tell(batch.events)
+            if batch.hasCaughtUp, let connection = batch.connection { self.door.resume(connection) }
             if batch.isCut { self.connectionEnded("the broker has closed the connection") }
             guard batch.isEmpty else { continue }
             return
@@ -177,6 +186,7 @@ package final class InProcessTransport: Transport {
         var events: [TransportEvent] = []
         var connection: ConnectionIdentifier?
         var isCut = false
+        var hasCaughtUp = false
 
         var isEmpty: Bool { self.packets.isEmpty && self.events.isEmpty && !self.isCut }
     }
@@ -191,6 +201,8 @@ package final class InProcessTransport: Transport {
             batch.connection = state.connection
             batch.isCut = state.isCut
             state.isCut = false
+            batch.hasCaughtUp = state.isBehind
+            state.isBehind = false
             if state.session.keepAliveSeconds > 0, state.pings == nil { state.pings = self.pings(state.session) }
             guard batch.isEmpty else { return (batch, []) }
             state.isHandingOver = false

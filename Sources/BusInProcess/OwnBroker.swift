@@ -1,7 +1,7 @@
 package import BusCore
 import BusSession
 package import BusWire
-package import NIOCore
+import NIOCore
 import Synchronization
 
 /// A whole broker of its own, without sockets and without a store: it lives as long as somebody holds it.
@@ -11,7 +11,7 @@ import Synchronization
 package final class OwnBroker: BrokerDoor {
     private struct State: ~Copyable {
         var broker: Broker
-        var clients: [ConnectionIdentifier: @Sendable (ByteBuffer, Bool) -> Void] = [:]
+        var clients: [ConnectionIdentifier: Deliver] = [:]
         /// When its time keeper is set to wake.
         var wakeUp = Timestamp.never
         var keeper: Task<Void, Never>?
@@ -41,9 +41,7 @@ package final class OwnBroker: BrokerDoor {
 
     // MARK: Clients
 
-    package func open(
-        deliver: @escaping @Sendable (ByteBuffer, Bool) -> Void
-    ) -> ConnectionIdentifier? {
+    package func open(deliver: @escaping Deliver) -> ConnectionIdentifier? {
         self.state.withLock { state in
             let origin = ConnectionOrigin(remoteAddress: "in process")
             guard let identifier = state.broker.open(origin, now: self.now) else { return nil }
@@ -56,6 +54,13 @@ package final class OwnBroker: BrokerDoor {
     package func send(_ packets: [Packet], from connection: ConnectionIdentifier) {
         self.state.withLock { state in
             state.broker.receive(packets, from: connection, now: self.now)
+            self.settle(&state)
+        }
+    }
+
+    package func resume(_ connection: ConnectionIdentifier) {
+        self.state.withLock { state in
+            state.broker.setCongested(false, on: connection, now: self.now)
             self.settle(&state)
         }
     }
@@ -75,7 +80,8 @@ package final class OwnBroker: BrokerDoor {
             outputs.removeAll(keepingCapacity: true)
             state.broker.takeOutputs(into: &outputs)
             for output in outputs {
-                state.clients[output.connection]?(output.bytes, output.closes)
+                let isBehind = state.clients[output.connection]?(output.bytes, output.closes) ?? false
+                if isBehind { state.broker.setCongested(true, on: output.connection, now: self.now) }
                 guard output.closes else { continue }
                 state.clients[output.connection] = nil
                 state.broker.close(output.connection, now: self.now)

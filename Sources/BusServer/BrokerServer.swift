@@ -14,6 +14,8 @@ package struct BrokerServer: Service {
     private let source: @Sendable () throws -> ServerConfiguration
     private let logger: Logger
     private let onReady: @Sendable ([ListeningAddress]) async -> Void
+    /// Lets clients of this process in without a socket, while the server runs.
+    package let localClients = LocalClients()
 
     /// - Parameters:
     ///   - source: reads the configuration again when SIGHUP asks for it.
@@ -71,6 +73,8 @@ package struct BrokerServer: Service {
             authenticator: authenticator, identities: identities.compactMap(\.self), logger: self.logger)
         let systemInterval = UInt64(self.configuration.systemIntervalSeconds)
         broker.onEveryLoop { $0.start(systemInterval: systemInterval) }
+        self.openLocally(on: group, broker, drivers)
+        defer { self.localClients.leave() }
         await self.onReady(addresses)
         await self.reloadUntilShutdown(reloader)
         for channel in channels { try await channel.close() }
@@ -118,6 +122,21 @@ package struct BrokerServer: Service {
             }.get()
         }
         return drivers
+    }
+
+    /// Local clients have the rights of those that come to the listener for plain MQTT.
+    private func openLocally(
+        on group: MultiThreadedEventLoopGroup, _ broker: SharedBroker,
+        _ drivers: [ObjectIdentifier: NIOLoopBound<LoopDriver>]
+    ) {
+        // The group's loops in the order of the drivers' indices.
+        guard let loop = group.makeIterator().first(where: { _ in true }),
+            let driver = drivers[ObjectIdentifier(loop)]
+        else { return }
+        let listener = self.configuration.listeners.firstIndex { $0.scheme == "mqtt" } ?? 0
+        let origin = ConnectionOrigin(remoteAddress: "in process", loop: 0, listener: listener)
+        self.localClients.settle(
+            in: LocalClients.Home(broker: broker, eventLoop: loop, driver: driver, origin: origin))
     }
 
     private func reloadUntilShutdown(_ reloader: Reloader) async {

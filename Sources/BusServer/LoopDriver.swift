@@ -23,6 +23,8 @@ final class LoopDriver {
     private let authenticator: Authenticator
     private let log: EventLog
     private var handlers: [ConnectionHandler?] = []
+    /// Connections in this process, which have no handler.
+    private var locals: [ConnectionIdentifier: LocalClients.Deliver] = [:]
     private var outputs: [Output] = []
     private var isDistributing = false
     /// Buffers that were written to their end: the broker's next outputs need no others.
@@ -105,6 +107,19 @@ final class LoopDriver {
         self.flush()
     }
 
+    func openLocal(_ identifier: ConnectionIdentifier, _ deliver: @escaping LocalClients.Deliver) {
+        self.locals[identifier] = deliver
+    }
+
+    func receiveLocal(_ packets: [Packet], from identifier: ConnectionIdentifier) {
+        self.broker.withBroker { _ = $0.receive(packets, from: identifier, now: Self.now()) }
+    }
+
+    func closeLocal(_ identifier: ConnectionIdentifier) {
+        self.locals[identifier] = nil
+        self.broker.withBroker { $0.close(identifier, now: Self.now()) }
+    }
+
     func shutDown() {
         self.broker.withBroker { $0.shutDown(now: Self.now()) }
         self.flush()
@@ -181,10 +196,18 @@ final class LoopDriver {
     private func write(_ output: inout Output) {
         guard output.connection.index < self.handlers.count,
             let handler = self.handlers[output.connection.index], handler.identifier == output.connection
-        else { return }
+        else { return self.deliver(output) }
         handler.write(output.bytes, thenCloses: output.closes)
         // As a rule the socket has taken everything, and nobody else holds the buffer any more.
         if output.bytes.modifyIfUniquelyOwned({ $0.clear() }) != nil { self.written.append(output.bytes) }
+    }
+
+    private func deliver(_ output: Output) {
+        guard let deliver = self.locals[output.connection] else { return }
+        if deliver(output.bytes, output.closes) { self.setCongested(true, on: output.connection) }
+        guard output.closes else { return }
+        self.closeLocal(output.connection)
+        self.flush()
     }
 
     func takeMail() {

@@ -11,9 +11,9 @@ package struct FunctionBusClient: BusClient {
     /// The host ends a call that takes too long; the bus' own timeout is only the net below that.
     private static let timeoutMargin = Duration.seconds(2)
 
-    package init(_ bus: FunctionBus, configuration: BusConfiguration? = nil) {
+    package init(_ bus: FunctionBus, connector: BusConnector? = nil) {
         self.bus = bus
-        self.connector = configuration.map(BusConnector.init)
+        self.connector = connector
     }
 
     package func withSeparateClient(_ body: @Sendable (any BusClient) async throws -> Void) async throws {

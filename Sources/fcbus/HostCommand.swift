@@ -23,8 +23,8 @@ struct HostCommand: AsyncParsableCommand {
 
     func run() async throws {
         let logger = self.logging.logger("fcbus.host")
-        let configuration = try self.client.configuration()
-        let host = HostService(directory: self.directory, configuration: configuration, logger: logger) { count in
+        let connector = BusConnector(try self.client.configuration())
+        let host = HostService(directory: self.directory, connector: connector, logger: logger) { count in
             Terminal.write(line: "ready \(count) functions")
         }
         try await Services.run([host], logger: logger)

@@ -6,7 +6,7 @@ import ServiceLifecycle
 /// The function host as a part of a process that ends with it.
 struct HostService: Service {
     let directory: String
-    let configuration: BusConfiguration
+    let connector: BusConnector
     let logger: Logger
     /// Gets the number of functions, once all are registered.
     let onReady: @Sendable (Int) -> Void
@@ -14,8 +14,8 @@ struct HostService: Service {
     func run() async throws {
         try await cancelWhenGracefulShutdown {
             do {
-                try await FunctionBus.withConnection(self.configuration) { bus in
-                    let client = FunctionBusClient(bus, configuration: self.configuration)
+                try await self.connector.withConnection { bus in
+                    let client = FunctionBusClient(bus, connector: self.connector)
                     let host = try FunctionHost(
                         directory: self.directory, client: client, logger: self.logger)
                     let count = host.plan.functions.count

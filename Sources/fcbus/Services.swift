@@ -1,12 +1,15 @@
+import BusInProcess
 import BusServer
 import FunctionBus
+import FunctionHost
 import Logging
 import ServiceLifecycle
 import UnixSignals
 
 /// Long-running parts of one process, ended together by SIGTERM or SIGINT.
 enum Services {
-    /// The broker first, then, when it listens, the host as its client; one ready line when both are there.
+    /// The broker first, then, when it listens, the host as its client, over no socket; one ready line when both are
+    /// there.
     static func runBrokerAndHost(
         _ server: ServerOptions, functions: String?, logger: Logger
     ) async throws {
@@ -22,15 +25,17 @@ enum Services {
             let announce: @Sendable (Int) -> Void = { _ in
                 for address in addresses { Terminal.ready(address.url) }
             }
-            guard let functions, let first = addresses.first(where: { $0.listener.scheme == "mqtt" }) else {
+            guard let functions else {
                 announce(0)
                 try await gracefulShutdown()
                 return
             }
-            var client = try BusConfiguration(broker: first.url)
-            client.clientIdentifier = "fcbus-host"
+            let door = LocalDoor(clients: broker.localClients)
+            let connector = BusConnector(clientIdentifier: "fcbus-host") { identifier in
+                InProcessTransport(door, clientIdentifier: identifier)
+            }
             try await HostService(
-                directory: functions, configuration: client, logger: logger, onReady: announce
+                directory: functions, connector: connector, logger: logger, onReady: announce
             ).run()
         }
         try await self.run([broker, host], logger: logger)

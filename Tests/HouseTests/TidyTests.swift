@@ -44,9 +44,9 @@ struct TidyTests {
         ],
         "BusBench": ["BusWire", "BusContract", "CPolling", "NIOCore", "Foundation", "Glibc"],
         "fcbus": [
-            "BusServer", "BusStore", "BusIdentity", "BusCore", "BusBench", "BusContract", "FunctionBus", "FunctionHost",
-            "ArgumentParser",
-            "Logging", "ServiceLifecycle", "UnixSignals", "Foundation", "FoundationEssentials", "Synchronization",
+            "BusServer", "BusStore", "BusIdentity", "BusCore", "BusBench", "BusContract", "BusInProcess", "BusWire",
+            "FunctionBus", "FunctionHost", "NIOCore", "ArgumentParser", "Logging", "ServiceLifecycle", "UnixSignals",
+            "Foundation", "FoundationEssentials", "Synchronization",
             "Glibc",
         ],
     ]
