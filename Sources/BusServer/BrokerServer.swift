@@ -124,7 +124,7 @@ package struct BrokerServer: Service {
         return drivers
     }
 
-    /// Local clients have the rights of those that come to the listener for plain MQTT.
+    /// Local clients are known without a password; durability is that of the listener for plain MQTT.
     private func openLocally(
         on group: MultiThreadedEventLoopGroup, _ broker: SharedBroker,
         _ drivers: [ObjectIdentifier: NIOLoopBound<LoopDriver>]
@@ -134,7 +134,8 @@ package struct BrokerServer: Service {
             let driver = drivers[ObjectIdentifier(loop)]
         else { return }
         let listener = self.configuration.listeners.firstIndex { $0.scheme == "mqtt" } ?? 0
-        let origin = ConnectionOrigin(remoteAddress: "in process", loop: 0, listener: listener)
+        let origin = ConnectionOrigin(
+            remoteAddress: "in process", loop: 0, listener: listener, certificateUser: LocalClients.user)
         self.localClients.settle(
             in: LocalClients.Home(broker: broker, eventLoop: loop, driver: driver, origin: origin))
     }

@@ -95,7 +95,7 @@ package struct ConnectionOrigin: Sendable, Equatable {
     package var loop: Int
     /// The listener that accepted it, as the configuration numbers them.
     package var listener: Int
-    /// The user that the client's certificate names.
+    /// The user that the connection itself proves: the one that the client's certificate names, or that of this process.
     package var certificateUser: String?
 
     package init(

@@ -21,7 +21,9 @@ enum Services {
             continuation.finish()
         }
         let host = FollowingService {
-            guard let addresses = await addresses.first(where: { _ in true }) else { return }
+            // A broker that cannot start ends the process, and nobody waits for it.
+            let listening = await cancelWhenGracefulShutdown { await addresses.first { _ in true } }
+            guard let addresses = listening else { return }
             let announce: @Sendable (Int) -> Void = { _ in
                 for address in addresses { Terminal.ready(address.url) }
             }

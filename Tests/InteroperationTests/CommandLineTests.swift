@@ -156,6 +156,17 @@ struct CommandLineTests {
         #expect(try await run(binary, ["check", sample]).code == 0)
     }
 
+    @Test("A broker that cannot start ends the whole process")
+    func wrongConfigurationOfBoth() async throws {
+        let binary = try #require(RunningBroker.binary)
+        let file = FileManager.default.temporaryDirectory.appending(path: "\(UUID().uuidString).yaml")
+        try "listeners: [{ port: 0 }]\npasswordFile: /nothing/there\n".write(
+            to: file, atomically: true, encoding: .utf8)
+        let result = try await run(binary, ["up", "--functions", Self.functions, "--config", file.path], timeout: 30)
+        #expect(result.code == 78)
+        #expect(result.errors.contains("/nothing/there"))
+    }
+
     @Test("No broker is exit 69 with a sentence")
     func noBroker() async throws {
         let binary = try #require(RunningBroker.binary)

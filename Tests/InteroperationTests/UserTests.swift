@@ -54,6 +54,31 @@ struct UserTests {
         }
     }
 
+    @Test("The host of `fcbus up` needs no password, and stays when users are read again")
+    func hostOfUp() async throws {
+        try await self.withFolder { folder in
+            let passwords = folder.appending(path: "passwords")
+            try await self.setPassword(passwords, "ana", "a secret of ana")
+            let file = folder.appending(path: "fcbus.yaml")
+            try self.write("listeners: [{ port: 0 }]\npasswordFile: \(passwords.path)\n", to: file)
+            let functions = URL(filePath: #filePath).deletingLastPathComponent().deletingLastPathComponent()
+                .deletingLastPathComponent().appending(path: "Examples/functions").path
+            let binary = try #require(RunningBroker.binary)
+            try await RunningBroker.with(["up", "--functions", functions, "--config", file.path]) {
+                broker async throws in
+                let call = [
+                    "call", "EdgeFC/helloworld", "hi", "--broker", "mqtt://127.0.0.1:\(broker.port)", "-u", "ana",
+                    "-P", "a secret of ana",
+                ]
+                #expect(try await run(binary, call).lines == ["hello world"])
+                broker.reload()
+                #expect(try await broker.logs("configuration reloaded"))
+                #expect(try await run(binary, call).lines == ["hello world"])
+                #expect(!broker.errorText.contains("client=fcbus-host reason"))
+            }
+        }
+    }
+
     @Test("After five failures an address is banned, with the right password too (S09)")
     func bruteForce() async throws {
         try await self.withFolder { folder in

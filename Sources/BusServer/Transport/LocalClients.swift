@@ -12,6 +12,9 @@ package final class LocalClients: Sendable {
     /// Takes bytes on the loop, and says whether the client is behind: then it is congested until `resume`.
     package typealias Deliver = @Sendable (_ bytes: ByteBuffer, _ closes: Bool) -> Bool
 
+    /// Who they are to the rules of access.
+    static let user = "fcbus-host"
+
     enum Input: Sendable {
         case open(ConnectionIdentifier, Deliver)
         case packets([Packet], ConnectionIdentifier)
