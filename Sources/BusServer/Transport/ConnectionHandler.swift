@@ -22,6 +22,10 @@ final class ConnectionHandler: ChannelInboundHandler {
     /// The last bytes held a message: an answer to it may take their acknowledgement along.
     private var mayBeAnswered = false
     private var isAcknowledgedLate = false
+    /// How many reads are acknowledged at once before an answer is waited for again: who only publishes gets none, and
+    /// each wait wakes the loop once more.
+    private var impatience = 0
+    private static let impatienceAfterNoAnswer = 31
     private var lingeringEnd: Scheduled<Void>?
     /// How long a client may take to close its side after our last word.
     private static let lingering = TimeAmount.seconds(2)
@@ -129,7 +133,10 @@ final class ConnectionHandler: ChannelInboundHandler {
     /// All that this read has caused at once was written.
     func readWasFlushed() {
         guard !self.hasWritten else { return }
-        guard self.mayBeAnswered else { return self.acknowledge() }
+        guard self.mayBeAnswered, self.impatience == 0 else {
+            self.impatience = max(0, self.impatience - 1)
+            return self.acknowledge()
+        }
         guard !self.isAcknowledgedLate else { return }
         self.isAcknowledgedLate = true
         self.driver.acknowledgeLate(self)
@@ -138,7 +145,9 @@ final class ConnectionHandler: ChannelInboundHandler {
     /// Nothing has come for the client in the time in which answers come.
     func answerIsLate() {
         self.isAcknowledgedLate = false
-        if !self.hasWritten { self.acknowledge() }
+        guard !self.hasWritten else { return }
+        self.impatience = Self.impatienceAfterNoAnswer
+        self.acknowledge()
     }
 
     /// A read that leaves nothing to write must not wait for the kernel's delayed acknowledgement, see
