@@ -29,7 +29,7 @@ extension CallTable {
             self.expire(call, now: now, effects: &effects)
         case .queued where self.calls[call].waitsUntil <= now && !self.hasInstance(call):
             let name = self.calls[call].request.function
-            self.finish(call, .failed(.noInstance(name)), now: now, effects: &effects)
+            self.finish(call, .noInstance(name), now: now, effects: &effects)
         case .queued, .running: break
         }
     }
@@ -77,7 +77,7 @@ extension CallTable {
         }
         self.functions[function].statistics.expired += 1
         effects.append(.event(.expired, name, detail: isRunning ? "while it ran" : "while it waited"))
-        self.finish(call, .failed(failure), now: now, effects: &effects)
+        self.finish(call, failure, now: now, effects: &effects)
         guard isRunning, let server else { return }
         self.dispatchAfter(function, at: server, wasKeyed: wasKeyed, now: now, effects: &effects)
     }
@@ -104,11 +104,8 @@ extension CallTable {
     /// The caller's open call with this address; one without a name only where no other could be meant.
     private func findOpen(_ address: CallAddress, of caller: ClientHandle) -> Int? {
         if address.identifiesCall {
-            let key = CallKey(caller: caller, name: address.name, isTopicForm: address.isTopicForm)
-            guard let call = self.callOfKey[key], self.calls[call].state != .done,
-                self.calls[call].request.address == address
-            else { return nil }
-            return call
+            let call = self.openCall(self.key(caller, address.name, isTopicForm: address.isTopicForm))
+            return call >= 0 && self.calls[call].request.address == address ? call : nil
         }
         let place = self.placeOfCaller[caller]
         guard place >= 0 else { return nil }
@@ -133,8 +130,7 @@ extension CallTable {
         if server != nil, waits { return }
         let unblocks = self.mayBlockOthers(call)
         self.functions[function].statistics.cancelled += 1
-        self.finish(
-            call, .failed(.cancelled(name, executed: self.executed(call))), now: now, effects: &effects)
+        self.finish(call, .cancelled(name, executed: self.executed(call)), now: now, effects: &effects)
         if let server { self.dispatchAfter(function, at: server, wasKeyed: wasKeyed, now: now, effects: &effects) }
         if unblocks { self.dispatchQueue(of: function, now: now, effects: &effects) }
     }
@@ -153,9 +149,9 @@ extension CallTable {
                 self.cancel(self.callers[caller].firstOpen, waits: false, now: now, effects: &effects)
                 caller = self.placeOfCaller[client]
             }
-            while caller >= 0, let oldest = self.oldestRemembered(of: caller) {
-                self.forget(oldest)
-                caller = self.placeOfCaller[client]
+            if caller >= 0 {
+                self.callers[caller].remembered = RememberedCalls(bytesMax: self.limits.replayBytesPerClientMax)
+                self.dropCallerIfIdle(caller)
             }
         }
         self.loseCalls(client, served, now: now, effects: &effects)
@@ -217,7 +213,7 @@ extension CallTable {
         let name = self.calls[call].request.function
         self.functions[function].statistics.lost += 1
         effects.append(.event(.lost, name, detail: "its instance left"))
-        self.finish(call, .failed(.instanceLost(name)), now: now, effects: &effects)
+        self.finish(call, .instanceLost(name), now: now, effects: &effects)
     }
 
     /// Takes a running call from its instance, for another one.
@@ -225,82 +221,4 @@ extension CallTable {
         self.unlinkFromInstance(call)
         self.calls[call].state = .queued
     }
-
-    // MARK: Endings
-
-    /// Ends a call with a failure of the broker's own.
-    mutating func finish(_ call: Int, _ ending: Ending, now: UInt64, effects: inout [Effect]) {
-        var remembered: Ending? = ending
-        if case .failed(var failure) = ending {
-            // Nobody who is asked now saw it, but the instance that was lost may have.
-            if self.calls[call].mayHaveRun, failure.executed == .none {
-                failure.executed = .maybe
-                remembered = .failed(failure)
-            }
-            self.functions[self.calls[call].function].statistics.count(failure, now: now)
-            effects.append(.fail(failure, self.calls[call].request.address, isReplay: false))
-            self.calls[call].endingBytes = 256
-            // Another attempt comes with the same address and must not be answered from memory. After its deadline there
-            // is none.
-            let isIdempotent = self.calls[call].request.isIdempotent == true
-            if failure.status != .deadline, failure.isRetriable(isIdempotent: isIdempotent) { remembered = nil }
-        }
-        self.end(call, remembered, now: now)
-    }
-
-    /// Takes a call out of every list and remembers how it ended, if anybody may ask.
-    mutating func end(_ call: Int, _ ending: Ending?, now: UInt64) {
-        let alias = self.callOfAlias.isEmpty ? nil : self.calls[call].alias
-        switch self.calls[call].state {
-        case .running: self.unlinkFromInstance(call)
-        case .queued: self.leaveQueue(call)
-        case .done: preconditionFailure("a call ends once")
-        }
-        self.calls[call].state = .done
-        if !self.calls[call].refusedBy.isEmpty { self.calls[call].refusedBy = [] }
-        self.calls[call].request.message = nil
-        let caller = self.placeOfCaller[self.calls[call].request.caller]
-        self.unlinkFromCaller(call, caller)
-        let isKept =
-            ending != nil && self.calls[call].request.address.identifiesCall && self.calls[call].request.isRemembered
-        // The index finds calls by their callers, whom only the reply space names.
-        let isFound = isKept && alias == nil && !self.calls[call].request.isAnsweredElsewhere
-        if !isFound, let server = self.calls[call].server {
-            let topic = alias ?? self.calls[call].request.address.replyTopic
-            let correlation = alias == nil ? self.calls[call].request.address.correlation : Correlation()
-            self.ended.advance(to: now)
-            self.ended.append(
-                AnswerAddress(topic: topic, correlation: correlation), of: self.calls[call].request.function,
-                at: server, until: now + self.limits.replaySeconds * 1_000_000_000,
-                countMax: self.limits.endedCallsMax)
-        }
-        guard isKept, let ending else {
-            self.dropCallerIfIdle(caller)
-            self.forget(call)
-            return
-        }
-        self.calls[call].ending = ending
-        self.remember(call, of: caller, now: now)
-    }
-
-    /// Keeps the ending for repeated requests, within the caller's share of memory.
-    private mutating func remember(_ call: Int, of caller: Int, now: UInt64) {
-        let reference = CallReference(call: call, generation: self.calls[call].generation)
-        let deadline = self.calls[call].request.deadline
-        self.calls[call].forgottenAt = max(deadline, now + self.limits.replaySeconds * 1_000_000_000)
-        let total = self.callers[caller].append(reference, bytes: self.rememberedBytes(call))
-        if total > self.limits.replayBytesPerClientMax {
-            while self.callers[caller].doneBytes > self.limits.replayBytesPerClientMax,
-                let oldest = self.oldestRemembered(of: caller)
-            {
-                self.forget(oldest)
-            }
-            guard self.calls[call].generation == reference.generation else { return }
-        }
-        if self.callers[caller].armedAt > self.calls[call].forgottenAt {
-            self.arm(caller: caller, at: self.calls[call].forgottenAt)
-        }
-    }
-
-    func rememberedBytes(_ call: Int) -> Int { self.calls[call].endingBytes + MemoryLayout<Call>.stride }
 }

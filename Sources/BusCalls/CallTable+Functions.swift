@@ -3,7 +3,16 @@ package import BusContract
 /// The functions that are known.
 extension CallTable {
     /// The row of a function that is known, or that an instance with a wildcard serves.
-    mutating func findFunction(_ name: FunctionName, now: UInt64) -> Result<Int, Failure> {
+    ///
+    /// - Parameter caller: the one that it has called last is found by its row.
+    mutating func findFunction(
+        _ name: FunctionName, of caller: ClientHandle, now: UInt64
+    ) -> Result<Int, Failure> {
+        let place = self.placeOfCaller[caller]
+        if place >= 0, self.callers[place].lastFunction >= 0 {
+            let last = self.callers[place].lastFunction
+            if self.functions[last].isKnown, self.functions[last].name == name { return .success(last) }
+        }
         if let known = self.functionOfName[name] { return .success(known) }
         guard self.instancesOfMany.contains(where: { self.servesSome($0, name) }) else {
             return .failure(.noFunction(name))
@@ -23,6 +32,7 @@ extension CallTable {
         let place: Int
         if let reused = self.freeFunctions.popLast() {
             place = reused
+            function.generation = self.functions[place].generation
             self.functions[place] = function
         } else {
             place = self.functions.count
@@ -46,18 +56,23 @@ extension CallTable {
         }
         let oldest = idle.sorted { (self.functions[$0].lastUsed, $0) < (self.functions[$1].lastUsed, $1) }
             .prefix(max(1, self.limits.functionsKnownMax / 16))
-        // Remembered calls name their function by place.
-        let places = Set(oldest)
-        for call in self.calls.indices
-        where self.calls[call].ending != nil && places.contains(self.calls[call].function) {
-            self.forget(call)
-        }
         for place in oldest {
             for seat in self.functions[place].seats { self.removeSeat(of: seat.instance, at: place) }
             self.functionOfName[self.functions[place].name] = nil
             self.functions[place].keys = [:]
+            // Calls that are remembered name their function by its row.
+            self.functions[place].generation &+= 1
+            self.functions[place].isKnown = false
             self.freeFunctions.append(place)
         }
+    }
+
+    func reference(ofFunction place: Int) -> FunctionReference {
+        FunctionReference(place: Int32(place), generation: self.functions[place].generation)
+    }
+
+    func isKnown(_ function: FunctionReference) -> Bool {
+        self.functions[Int(function.place)].generation == function.generation
     }
 
     // MARK: Snapshot

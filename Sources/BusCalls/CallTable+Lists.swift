@@ -1,5 +1,3 @@
-import DequeModule
-
 /// The lists that run through the rows of the table, and the timers.
 extension CallTable {
     mutating func linkToInstance(_ call: Int, _ place: Int) {
@@ -38,6 +36,7 @@ extension CallTable {
 
     mutating func linkToCaller(_ call: Int) {
         let place = self.makeCaller(self.calls[call].request.caller)
+        self.callers[place].lastFunction = self.calls[call].function
         let first = self.callers[place].prepend(call)
         self.calls[call].nextOfCaller = first
         self.calls[call].previousOfCaller = -1
@@ -62,13 +61,16 @@ extension CallTable {
     private mutating func makeCaller(_ handle: ClientHandle) -> Int {
         let known = self.placeOfCaller[handle]
         if known >= 0 { return known }
+        var caller = Caller(
+            handle: handle, remembered: RememberedCalls(bytesMax: self.limits.replayBytesPerClientMax))
         let place: Int
         if let reused = self.freeCallers.popLast() {
             place = reused
-            self.callers[place] = Caller(generation: self.callers[place].generation &+ 1, handle: handle)
+            caller.generation = self.callers[place].generation &+ 1
+            self.callers[place] = caller
         } else {
             place = self.callers.count
-            self.callers.append(Caller(handle: handle))
+            self.callers.append(caller)
         }
         self.placeOfCaller[handle] = place
         return place
@@ -78,46 +80,15 @@ extension CallTable {
         guard self.callers[place].isIdle, self.placeOfCaller[self.callers[place].handle] == place else { return }
         self.placeOfCaller[self.callers[place].handle] = -1
         self.callers[place].generation &+= 1
-        self.callers[place].done = []
+        self.callers[place].remembered = RememberedCalls(bytesMax: self.limits.replayBytesPerClientMax)
         self.freeCallers.append(place)
     }
 
-    /// The call of a client whose ending has been remembered longest.
-    mutating func oldestRemembered(of place: Int) -> Int? {
-        while let oldest = self.callers[place].done.first {
-            if self.calls[oldest.call].generation == oldest.generation { return oldest.call }
-            self.callers[place].done.removeFirst()
-        }
-        return nil
-    }
-
-    /// Drops entries of forgotten calls when they are the greater part, so that forgetting needs no search.
-    private mutating func tidyRemembered(of place: Int) {
-        if self.callers[place].isIdle {
-            self.dropCallerIfIdle(place)
-        } else if self.callers[place].hasMoreForgottenThanRemembered {
-            let calls = self.calls
-            self.callers[place].done.removeAll { calls[$0.call].generation != $0.generation }
-        }
-    }
-
-    /// Frees the row of a finished call.
-    mutating func forget(_ call: Int) {
-        let caller = self.placeOfCaller[self.calls[call].request.caller]
-        if self.calls[call].request.address.identifiesCall { self.callOfKey[self.key(of: call)] = nil }
+    /// Frees the row of a call that has ended.
+    mutating func free(_ call: Int) {
+        self.removeName(call)
         self.calls[call].generation &+= 1
         self.freeCalls.append(call)
-        guard self.calls[call].ending != nil else { return }
-        self.calls[call].ending = nil
-        self.callers[caller].doneCount -= 1
-        self.callers[caller].doneBytes -= self.rememberedBytes(call)
-        self.tidyRemembered(of: caller)
-    }
-
-    func key(of call: Int) -> CallKey {
-        CallKey(
-            caller: self.calls[call].request.caller, name: self.calls[call].request.address.name,
-            isTopicForm: self.calls[call].request.address.isTopicForm)
     }
 
     // MARK: Timers
@@ -138,14 +109,10 @@ extension CallTable {
         // An earlier timer may have done it, and set another one.
         guard self.callers[place].armedAt <= now else { return }
         self.callers[place].armedAt = .max
-        let generation = self.callers[place].generation
-        var next = UInt64.max
-        for reference in Array(self.callers[place].done)
-        where self.calls[reference.call].generation == reference.generation {
-            let due = self.calls[reference.call].forgottenAt
-            if due <= now { self.forget(reference.call) } else { next = min(next, due) }
-        }
-        guard next < .max, self.callers[place].generation == generation else { return }
+        let next = self.callers[place].remembered.forget(
+            dueAt: now, lasting: self.limits.replaySeconds * 1_000_000_000)
+        self.dropCallerIfIdle(place)
+        guard next < .max else { return }
         self.arm(caller: place, at: max(next, now + 1_000_000_000))
     }
 }
@@ -180,15 +147,5 @@ extension CallTable.Caller {
     mutating func remove(previous: Int, next: Int) {
         if previous < 0 { self.firstOpen = next }
         self.openCount -= 1
-    }
-
-    var hasMoreForgottenThanRemembered: Bool { self.done.count > 2 * self.doneCount + 64 }
-
-    /// Remembers a finished call; returns the bytes of all.
-    mutating func append(_ call: CallReference, bytes: Int) -> Int {
-        self.done.append(call)
-        self.doneCount += 1
-        self.doneBytes += bytes
-        return self.doneBytes
     }
 }

@@ -80,7 +80,7 @@ extension CallTable {
         /// Tell the caller how it failed.
         case fail(Failure, CallAddress, isReplay: Bool)
         /// Give the caller an answer once more.
-        case replay(Message, Answered)
+        case replay([UInt8], Answered)
         /// Tell an instance to stop.
         case cancel(Cancellation)
         /// An on-demand function is called and nobody serves it.
@@ -94,14 +94,11 @@ extension CallTable {
         package var executed: Executed
         /// An interim reply: more will follow.
         package var isInterim: Bool
-        /// Bytes of the answer, for the memory of answers.
-        package var byteCount: Int
 
-        package init(status: CallStatus = .ok, executed: Executed = .yes, isInterim: Bool = false, byteCount: Int) {
+        package init(status: CallStatus = .ok, executed: Executed = .yes, isInterim: Bool = false) {
             self.status = status
             self.executed = executed
             self.isInterim = isInterim
-            self.byteCount = byteCount
         }
 
         /// The instance gave the call back unread: another one may take it.

@@ -125,14 +125,14 @@ extension CallTable {
     private mutating func finishUnlessWanted(_ call: Int, now: UInt64, effects: inout [Effect]) -> Bool {
         guard self.hasInstance(call), !self.hasWillingInstance(call) else { return false }
         if let failure = self.tooLargeForAll(call) {
-            self.finish(call, .failed(failure), now: now, effects: &effects)
+            self.finish(call, failure, now: now, effects: &effects)
             return true
         }
         let function = self.calls[call].function
         let failure = Failure.overloaded(
             self.functions[function].name, retryAfterMilliseconds: self.retryAfter(function))
         self.functions[function].statistics.refused += 1
-        self.finish(call, .failed(failure), now: now, effects: &effects)
+        self.finish(call, failure, now: now, effects: &effects)
         return true
     }
 
@@ -161,8 +161,7 @@ extension CallTable {
             if self.calls[call].waitsUntil > now {
                 self.arm(call, at: self.calls[call].waitsUntil)
             } else {
-                self.finish(
-                    call, .failed(.noInstance(self.functions[function].name)), now: now, effects: &effects)
+                self.finish(call, .noInstance(self.functions[function].name), now: now, effects: &effects)
             }
         }
         if self.functions[function].queuedCount > 0, self.functions[function].descriptor?.activation == .onDemand {

@@ -4,18 +4,20 @@ package import BusContract
 extension CallTable {
     /// A client has published to a reply topic.
     package mutating func reply(
-        from client: ClientHandle, to address: AnswerAddress, _ outcome: Outcome, message: @autoclosure () -> Message,
+        from client: ClientHandle, to address: AnswerAddress, _ outcome: Outcome, _ answer: some CallAnswer,
         now: UInt64, effects: inout [Effect]
     ) -> Disposition {
-        guard let call = self.findCall(address, at: client) else {
-            guard let name = self.ended.find(address, at: client, now: now) else { return .noCall }
-            if let function = self.functionOfName[name] { return self.late(function, effects: &effects) }
-            return .late
-        }
-        guard self.calls[call].state == .running, self.calls[call].server == client else {
+        let call: Int
+        switch self.findCall(address, at: client, now: now) {
+        case .open(let found): call = found
+        case .ended(let function, let server):
             // Only the instance that had it can be late; another client has no business here.
-            guard self.calls[call].server == client else { return .noCall }
-            return self.late(self.calls[call].function, effects: &effects)
+            return server == client ? self.late(function, effects: &effects) : .noCall
+        case .none: return .noCall
+        }
+        guard self.calls[call].server == client else { return .noCall }
+        guard self.calls[call].state == .running else {
+            return self.late(self.reference(ofFunction: self.calls[call].function), effects: &effects)
         }
         if outcome.isInterim {
             return self.calls[call].request.acceptsProgress
@@ -26,16 +28,16 @@ extension CallTable {
         self.count(outcome, of: call, now: now, effects: &effects)
         let answered = self.answered(call, now: now)
         let wasKeyed = self.calls[call].request.isKeyed
-        self.calls[call].endingBytes = outcome.byteCount
-        let isKept = self.calls[call].request.isRemembered && self.calls[call].request.address.identifiesCall
-        self.end(call, isKept ? .answered(message()) : nil, now: now)
+        self.end(call, answer, now: now)
         self.dispatchAfter(function, at: client, wasKeyed: wasKeyed, now: now, effects: &effects)
         return .deliver(answered)
     }
 
-    private mutating func late(_ function: Int, effects: inout [Effect]) -> Disposition {
-        self.functions[function].statistics.late += 1
-        effects.append(.event(.late, self.functions[function].name, detail: "an answer after the call had ended"))
+    private mutating func late(_ function: FunctionReference, effects: inout [Effect]) -> Disposition {
+        guard self.isKnown(function) else { return .late }
+        let place = Int(function.place)
+        self.functions[place].statistics.late += 1
+        effects.append(.event(.late, self.functions[place].name, detail: "an answer after the call had ended"))
         return .late
     }
 
@@ -75,44 +77,70 @@ extension CallTable {
 
     // MARK: Finding
 
+    private enum Found {
+        case open(Int)
+        case ended(FunctionReference, server: ClientHandle)
+        case none
+    }
+
     /// The call that an answer is for. The response topic wins over the correlation data: a topic of one call needs none,
     /// and an instance that does not echo it is understood where only one call can be meant.
-    private func findCall(_ address: AnswerAddress, at client: ClientHandle) -> Int? {
+    private mutating func findCall(_ address: AnswerAddress, at client: ClientHandle, now: UInt64) -> Found {
         if let caller = address.caller {
-            if !address.correlation.isEmpty,
-                let call = self.callOfKey[CallKey(caller: caller, name: address.correlation, isTopicForm: false)],
-                self.calls[call].request.address.replyTopic == address.topic
-            {
-                return call
+            if !address.correlation.isEmpty {
+                let found = self.findNamed(self.key(caller, address.correlation, isTopicForm: false), address, now: now)
+                if case .none = found {} else { return found }
             }
-            if !address.callName.isEmpty,
-                let call = self.callOfKey[CallKey(caller: caller, name: address.callName, isTopicForm: true)]
-            {
-                return call
+            if !address.callName.isEmpty {
+                let found = self.findNamed(self.key(caller, address.callName, isTopicForm: true), address, now: now)
+                if case .none = found {} else { return found }
             }
         }
-        if !self.callOfAlias.isEmpty, let reference = self.callOfAlias[address.topic] { return reference.call }
-        return self.findRunning(address, at: client)
+        if !self.callOfAlias.isEmpty,
+            let reference = self.callOfAlias[String(decoding: address.topic, as: UTF8.self)]
+        {
+            return .open(reference.call)
+        }
+        let running = self.findRunning(address, at: client)
+        if running >= 0 { return .open(running) }
+        return self.endedFunction(address, at: client, now: now).map { .ended($0, server: client) } ?? .none
+    }
+
+    /// A call by its name, open or remembered. In the topic form the name stands in the topic.
+    private func findNamed(_ key: CallKey, _ address: AnswerAddress, now: UInt64) -> Found {
+        let call = self.openCall(key)
+        if call >= 0 {
+            let isMeant = key.isTopicForm || self.calls[call].request.address.isAt(address.topic)
+            return isMeant ? .open(call) : .none
+        }
+        let place = self.placeOfCaller[key.caller]
+        guard place >= 0, let known = self.callers[place].remembered.find(key, now: now),
+            key.isTopicForm || known.entry.topicHash == self.topicHash(address.topic)
+        else { return .none }
+        return .ended(known.entry.function, server: known.entry.server)
     }
 
     /// Looks among the calls that the client runs. Those without correlation data are answered in the order of the
     /// requests.
-    private func findRunning(_ address: AnswerAddress, at client: ClientHandle) -> Int? {
+    private func findRunning(_ address: AnswerAddress, at client: ClientHandle) -> Int {
         let place = self.placeOfInstance[client]
-        guard place >= 0 else { return nil }
-        var only: Int?
+        guard place >= 0 else { return -1 }
+        var only = -1
         var isOnly = true
         var call = self.instances[place].firstRunning
         while call >= 0 {
-            if self.calls[call].request.address.replyTopic == address.topic, self.calls[call].alias == nil {
-                let correlation = self.calls[call].request.address.correlation
-                if correlation.isEmpty || correlation == address.correlation { return call }
-                isOnly = only == nil
+            if self.calls[call].request.address.isAt(address.topic), self.calls[call].alias == nil {
+                if self.calls[call].request.address.correlation.isEmpty
+                    || self.calls[call].request.address.correlation == address.correlation
+                {
+                    return call
+                }
+                isOnly = only < 0
                 only = call
             }
             call = self.calls[call].nextOfInstance
         }
-        return isOnly && address.correlation.isEmpty ? only : nil
+        return isOnly && address.correlation.isEmpty ? only : -1
     }
 
     /// Notes under which reply topic an instance knows a call.
@@ -150,11 +178,11 @@ extension CallTable {
             } else if self.calls[call].mayHaveRun {
                 // The refusal would say that nobody ran it.
                 let name = self.calls[call].request.function
-                self.finish(call, .failed(.instanceLost(name)), now: now, effects: &effects)
+                self.finish(call, .instanceLost(name), now: now, effects: &effects)
             } else {
                 self.functions[function].statistics.refused += 1
                 self.functions[function].statistics.count(outcome.status)
-                self.end(call, nil, now: now)
+                self.end(call, now: now)
                 disposition = .deliver(answered)
             }
         }

@@ -6,13 +6,10 @@ extension CallTable {
     /// refused. Returns what the acknowledgement of the request says, a reason code of MQTT 5.
     package mutating func request(_ request: Request, now: UInt64, effects: inout [Effect]) -> UInt8 {
         let identifiesCall = request.address.identifiesCall
-        let key = CallKey(
-            caller: request.caller, name: request.address.name, isTopicForm: request.address.isTopicForm)
-        if identifiesCall, let known = self.callOfKey[key] {
-            return self.repeated(request, of: known, effects: &effects)
-        }
+        let key = self.key(request.caller, request.address.name, isTopicForm: request.address.isTopicForm)
+        if identifiesCall, let code = self.repeated(request, key, now: now, effects: &effects) { return code }
         let function: Int
-        switch self.findFunction(request.function, now: now) {
+        switch self.findFunction(request.function, of: request.caller, now: now) {
         case .success(let place): function = place
         case .failure(let failure):
             effects.append(.fail(failure, request.address, isReplay: false))
@@ -23,7 +20,7 @@ extension CallTable {
             return self.refuse(request, failure, function: function, now: now, effects: &effects)
         }
         let call = self.admit(request, function: function, now: now)
-        if identifiesCall { self.callOfKey[key] = call }
+        if identifiesCall { self.enterName(call, key.hash) }
         if !self.isBehindItsKey(call), self.dispatch(call, now: now, effects: &effects) { return 0x00 }
         return self.enqueue(call, now: now, effects: &effects)
     }
@@ -45,25 +42,39 @@ extension CallTable {
         return failure.publishReasonCode
     }
 
-    /// The same name again: the call that runs will answer, the one that ended answers once more.
-    private mutating func repeated(_ request: Request, of known: Int, effects: inout [Effect]) -> UInt8 {
-        guard self.calls[known].request.digest == request.digest,
-            self.calls[known].request.function == request.function
-        else {
-            let failure = Failure.duplicateMismatch(request.function)
-            effects.append(.fail(failure, request.address, isReplay: false))
-            return failure.publishReasonCode
+    /// The same name again: the call that runs will answer, the one that ended answers once more. `nil` for a new name.
+    private mutating func repeated(
+        _ request: Request, _ key: CallKey, now: UInt64, effects: inout [Effect]
+    ) -> UInt8? {
+        let open = self.openCall(key)
+        if open >= 0 {
+            let isSame =
+                self.calls[open].request.digest == request.digest
+                && self.calls[open].request.function == request.function
+            return isSame ? 0x00 : self.refuseMismatch(request, effects: &effects)
         }
-        guard self.calls[known].state == .done else { return 0x00 }
-        self.functions[self.calls[known].function].statistics.replayed += 1
-        switch self.calls[known].ending {
-        case .answered(let message):
+        let caller = self.placeOfCaller[request.caller]
+        guard caller >= 0, let known = self.callers[caller].remembered.find(key, now: now),
+            self.isKnown(known.entry.function)
+        else { return nil }
+        let function = Int(known.entry.function.place)
+        guard known.entry.digest == request.digest, self.functions[function].name == request.function else {
+            return self.refuseMismatch(request, effects: &effects)
+        }
+        self.functions[function].statistics.replayed += 1
+        switch self.callers[caller].remembered.ending(known.entry, at: known.position) {
+        case .answered(let answer):
             let answered = Answered(caller: request.caller, function: request.function, address: request.address)
-            effects.append(.replay(message, answered))
+            effects.append(.replay(answer, answered))
         case .failed(let failure): effects.append(.fail(failure, request.address, isReplay: true))
-        case nil: preconditionFailure("a call that is found after its end is remembered")
         }
         return 0x00
+    }
+
+    private func refuseMismatch(_ request: Request, effects: inout [Effect]) -> UInt8 {
+        let failure = Failure.duplicateMismatch(request.function)
+        effects.append(.fail(failure, request.address, isReplay: false))
+        return failure.publishReasonCode
     }
 
     /// What speaks against a call before anybody looks for an instance.
@@ -92,8 +103,7 @@ extension CallTable {
         let timeout = min(
             request.timeoutNanoseconds ?? self.timeout(ofFunction: function),
             self.limits.timeoutSecondsMax * 1_000_000_000)
-        // Filled in where it lies: a row is large.
-        let call = self.makeRow(Call(request: request))
+        let call = self.makeRow(request)
         self.calls[call].request.deadline = now + timeout
         if request.isIdempotent == nil {
             self.calls[call].request.isIdempotent = self.functions[function].terms.isIdempotent
@@ -109,13 +119,17 @@ extension CallTable {
         return call
     }
 
-    private mutating func makeRow(_ call: consuming Call) -> Int {
+    /// A row that was used before is filled in where it lies: it is large. What its last call has left empty or off
+    /// stays so.
+    private mutating func makeRow(_ request: Request) -> Int {
         guard let reused = self.freeCalls.popLast() else {
-            self.calls.append(call)
+            self.calls.append(Call(request: request))
             return self.calls.count - 1
         }
-        call.generation = self.calls[reused].generation &+ 1
-        self.calls[reused] = call
+        self.calls[reused].request = request
+        self.calls[reused].server = nil
+        self.calls[reused].attempt = 0
+        self.calls[reused].mayHaveRun = false
         return reused
     }
 
@@ -160,7 +174,7 @@ extension CallTable {
     private mutating func end(
         _ call: Int, with failure: Failure, now: UInt64, effects: inout [Effect]
     ) -> UInt8 {
-        self.finish(call, .failed(failure), now: now, effects: &effects)
+        self.finish(call, failure, now: now, effects: &effects)
         return failure.publishReasonCode
     }
 

@@ -10,9 +10,10 @@ import DequeModule
 /// |-----------|----------------------------------|------------------------------------------------------------------|
 /// | `queued`  | in its function's queue          | `running`; `done` by deadline, cancellation, end of its wait      |
 /// | `running` | at one instance                  | `done` by its answer, deadline, cancellation, loss; `queued` again when the instance refused it or died and it may run again |
-/// | `done`    | remembered for repeated requests | forgotten after `replaySeconds`, or when the client's share is full |
+/// | `done`    | a free row                       | |
 ///
-/// A failure after which another attempt makes sense is not remembered: the attempt has the same address.
+/// How a call ended is remembered with its caller for repeated requests, until `replaySeconds` are over or the client's
+/// share is full. A failure after which another attempt makes sense is not remembered: the attempt has the same address.
 ///
 /// Invariants: a call ends exactly once; an instance never has more calls of a function than its seat there allows, nor
 /// more in all than its bound; a call leaves the list of its instance and of its caller when it is done; no call waits
@@ -23,12 +24,6 @@ package struct CallTable: Sendable {
 
     enum State: Equatable, Sendable {
         case queued, running, done
-    }
-
-    /// How a call ended, for those who ask again.
-    enum Ending: Sendable {
-        case answered(Message)
-        case failed(Failure)
     }
 
     struct Call: Sendable {
@@ -57,10 +52,11 @@ package struct CallTable: Sendable {
         var refusedBy: [ClientHandle] = []
         /// The reply topic under which its instance knows it, where that is not the caller's.
         var alias: String?
-        /// Set while it is remembered.
-        var ending: Ending?
-        var endingBytes = 0
-        var forgottenAt: UInt64 = 0
+        /// Whether it is found by its key.
+        var isNamed = false
+        var keyHash: UInt64 = 0
+        /// The next call that the index has in the same list.
+        var nextOfName = -1
         /// Neighbours in the list of the instance's running calls and of the caller's open calls.
         var nextOfInstance = -1, previousOfInstance = -1
         var nextOfCaller = -1, previousOfCaller = -1
@@ -111,14 +107,13 @@ package struct CallTable: Sendable {
         var handle: ClientHandle
         var openCount = 0
         var firstOpen = -1
-        /// Remembered calls, the oldest first; those that were forgotten meanwhile still lie between them.
-        var done: Deque<CallReference> = []
-        var doneCount = 0
-        var doneBytes = 0
+        var remembered: RememberedCalls
         /// When its timer comes.
         var armedAt = UInt64.max
+        /// The function that it called last, -1 for none: most callers call the same one again.
+        var lastFunction = -1
 
-        var isIdle: Bool { self.openCount == 0 && self.doneCount == 0 }
+        var isIdle: Bool { self.openCount == 0 && self.remembered.isEmpty }
     }
 
     /// Where calls of one key go.
@@ -134,6 +129,9 @@ package struct CallTable: Sendable {
 
     struct Function: Sendable {
         var name: FunctionName
+        /// Rises when the row gets another owner, and while it has none.
+        var generation: UInt32 = 0
+        var isKnown = true
         var seats: [Seat] = []
         /// Where the search for an instance begins, so that ties rotate.
         var turn = 0
@@ -173,8 +171,10 @@ package struct CallTable: Sendable {
     var admittedCount: UInt64 = 0
     /// Calls that are queued or running.
     package internal(set) var openCount = 0
-    /// Calls that their callers have named; the others are found among the running ones of the instance that answers.
-    var callOfKey: [CallKey: Int] = [:]
+    /// Open calls that their callers have named; the others are found among the running ones of the instance that
+    /// answers.
+    var named = CallIndex()
+    let seed: UInt64
     /// Running calls that their instances know by another reply topic.
     var callOfAlias: [String: CallReference] = [:]
     var functions: ContiguousArray<Function> = []
@@ -195,8 +195,10 @@ package struct CallTable: Sendable {
     var ended = EndedCalls()
     var wheel = DeadlineWheel()
 
-    package init(limits: CallLimits = CallLimits()) {
+    /// - Parameter seed: any number that outsiders don't know, for the tables whose keys they choose.
+    package init(limits: CallLimits = CallLimits(), seed: UInt64 = 0) {
         self.limits = limits
+        self.seed = seed
     }
 
     // MARK: Queries
@@ -226,6 +228,7 @@ extension CallTable {
     package struct Size: Sendable, Equatable {
         package var rows: Int
         package var named: Int
+        package var remembered: Int
         package var ended: Int
         package var keys: Int
         package var timers: Int
@@ -235,7 +238,8 @@ extension CallTable {
 
     package var size: Size {
         Size(
-            rows: self.calls.count, named: self.callOfKey.count, ended: self.ended.count,
+            rows: self.calls.count, named: self.named.count,
+            remembered: self.callers.reduce(0) { $0 + $1.remembered.count }, ended: self.ended.count,
             keys: self.functions.reduce(0) { $0 + $1.keys.count }, timers: self.wheel.entryCount,
             clients: self.instances.count + self.callers.count, presences: self.presences.count)
     }

@@ -1,5 +1,7 @@
+import BusTopics
+
 /// A client of the broker, by the number of its session.
-package struct ClientHandle: Hashable, Sendable {
+package struct ClientHandle: Hashable, BitwiseCopyable, Sendable {
     package let rawValue: UInt32
 
     package init(rawValue: UInt32) {
@@ -40,9 +42,10 @@ struct PlaceTable: Sendable {
 
 /// What a caller uses to tell its answers apart: at most 64 bytes, the usual 16 without an allocation.
 package struct Correlation: Hashable, Sendable {
-    private var low: UInt64 = 0
-    private var high: UInt64 = 0
-    private var rest: [UInt8] = []
+    private(set) var low: UInt64 = 0
+    private(set) var high: UInt64 = 0
+    /// What is behind the 16th byte.
+    private(set) var rest: [UInt8] = []
     package private(set) var count = 0
 
     /// No correlation data.
@@ -85,6 +88,12 @@ package struct Correlation: Hashable, Sendable {
         if self.count > 8 { hasher.combine(self.high) }
         if self.count > 16 { hasher.combine(self.rest) }
     }
+
+    func combine(into hash: inout WordHash) {
+        hash.combine(self.low ^ UInt64(truncatingIfNeeded: self.count) << 56)
+        if self.count > 8 { hash.combine(self.high) }
+        if self.count > 16 { hash.combine(self.rest) }
+    }
 }
 
 /// Where the answer of a call goes, and by what its caller knows it.
@@ -112,24 +121,36 @@ package struct CallAddress: Hashable, Sendable {
 
     /// Whether a repeated request can be told from a new one.
     package var identifiesCall: Bool { !self.name.isEmpty }
+
+    /// Whether the answer goes to this topic.
+    package func isAt(_ topic: [UInt8]) -> Bool {
+        guard self.replyTopic.utf8.count == topic.count else { return false }
+        let isSame = unsafe self.replyTopic.utf8.withContiguousStorageIfAvailable { text in
+            unsafe topic.withUnsafeBytes { unsafe $0.hasSameBytes(as: UnsafeRawBufferPointer(text)) }
+        }
+        return isSame ?? topic.elementsEqual(self.replyTopic.utf8)
+    }
 }
 
 /// What a call is found by: its caller, and the name that the caller gave it. Names of the two forms do not meet.
-struct CallKey: Hashable, Sendable {
-    var caller: ClientHandle
-    var name: Correlation
-    var isTopicForm: Bool
+struct CallKey: Sendable {
+    let caller: ClientHandle
+    let name: Correlation
+    let isTopicForm: Bool
+    /// Of all three, made once.
+    let hash: UInt64
+}
 
-    func hash(into hasher: inout Hasher) {
-        hasher.combine(self.caller.rawValue)
-        hasher.combine(self.name)
-    }
+/// A row of the functions, told apart from later users of the same row.
+struct FunctionReference: BitwiseCopyable, Sendable, Equatable {
+    var place: Int32
+    var generation: UInt32 = 0
 }
 
 /// Where somebody published what may be an answer.
 package struct AnswerAddress: Sendable {
-    /// Without the levels of an error.
-    package var topic: String
+    /// Without the levels of an error. Bytes, as the route of a topic has them: text would be made for every answer.
+    package var topic: [UInt8]
     package var correlation: Correlation
     /// The client whose reply space it is; `nil` elsewhere.
     package var caller: ClientHandle?
@@ -137,7 +158,7 @@ package struct AnswerAddress: Sendable {
     package var callName: Correlation
 
     package init(
-        topic: String, correlation: Correlation, caller: ClientHandle? = nil, callName: Correlation = Correlation()
+        topic: [UInt8], correlation: Correlation, caller: ClientHandle? = nil, callName: Correlation = Correlation()
     ) {
         self.topic = topic
         self.correlation = correlation

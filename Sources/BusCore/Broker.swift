@@ -86,7 +86,7 @@ package struct Broker: ~Copyable, Sendable {
         self.routes = RouteCache(seed: seed)
         self.retained = RetainedMessages(seed: seed)
         self.system = RetainedMessages(seed: seed)
-        self.calls = CallTable(limits: limits.calls)
+        self.calls = CallTable(limits: limits.calls, seed: seed)
         self.identifierSeed = seed
     }
 

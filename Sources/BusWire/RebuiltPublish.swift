@@ -164,6 +164,24 @@ extension Publish {
     }
 }
 
+extension UnsafeRawBufferPointer {
+    /// Whether the first bytes are those of `text`, which is not longer. Eight at a time: every request is asked for its
+    /// response topic.
+    fileprivate func startsLike(_ text: UnsafeRawBufferPointer) -> Bool {
+        var offset = 0
+        while offset + 8 <= text.count {
+            let word = unsafe self.loadUnaligned(fromByteOffset: offset, as: UInt64.self)
+            guard unsafe word == text.loadUnaligned(fromByteOffset: offset, as: UInt64.self) else { return false }
+            offset += 8
+        }
+        while offset < text.count {
+            guard unsafe self[offset] == text[offset] else { return false }
+            offset += 1
+        }
+        return true
+    }
+}
+
 extension Span<UInt8> {
     /// Whether a string property, or the name of a user property, is this text.
     package func isText(_ property: Properties.EncodedProperty, _ text: String) -> Bool {
@@ -173,7 +191,7 @@ extension Span<UInt8> {
         let bytes = self.extracting(start..<start + length)
         // Strings made by Swift lie in one piece; the walk over the others is several times slower.
         let isSame = unsafe text.utf8.withContiguousStorageIfAvailable { text in
-            unsafe bytes.withUnsafeBytes { unsafe $0.elementsEqual(UnsafeRawBufferPointer(text)) }
+            unsafe bytes.withUnsafeBytes { unsafe $0.startsLike(UnsafeRawBufferPointer(text)) }
         }
         return isSame ?? zip(start..., text.utf8).allSatisfy { self[$0] == $1 }
     }

@@ -12,6 +12,21 @@ final class Note: CallMessage {
     func kept() -> any CallMessage { self }
 }
 
+/// An answer that is nothing but its length.
+struct Echo: CallAnswer {
+    var keptByteCount = 10
+
+    func keep(in target: UnsafeMutableRawBufferPointer) {
+        for index in target.indices { target[index] = UInt8(truncatingIfNeeded: index &* 7) }
+    }
+
+    /// What is kept of one, or of none.
+    static func words(_ bytes: [UInt8]) -> String {
+        let isWhole = bytes.indices.allSatisfy { bytes[$0] == UInt8(truncatingIfNeeded: $0 &* 7) }
+        return isWhole ? "answer" : "damaged answer"
+    }
+}
+
 /// A call table, a clock and short words for what goes in and comes out.
 struct CallScene {
     static let millisecond: UInt64 = 1_000_000
@@ -89,21 +104,21 @@ struct CallScene {
     ) -> CallTable.Disposition {
         self.answer(
             instance, at: Self.address(id, caller: caller), caller: caller,
-            CallTable.Outcome(status: status, executed: executed, isInterim: isInterim, byteCount: byteCount))
+            CallTable.Outcome(status: status, executed: executed, isInterim: isInterim), byteCount: byteCount)
     }
 
     @discardableResult
     mutating func answer(
         _ instance: UInt32, at address: CallAddress, caller: UInt32? = 1,
-        _ outcome: CallTable.Outcome = CallTable.Outcome(byteCount: 10)
+        _ outcome: CallTable.Outcome = CallTable.Outcome(), byteCount: Int = 10
     ) -> CallTable.Disposition {
         let answer = AnswerAddress(
-            topic: address.replyTopic, correlation: address.correlation,
+            topic: Array(address.replyTopic.utf8), correlation: address.correlation,
             caller: caller.map(ClientHandle.init(rawValue:)),
             callName: address.isTopicForm ? address.name : Correlation())
         return self.table.reply(
-            from: ClientHandle(rawValue: instance), to: answer, outcome, message: Note("answer"), now: self.now,
-            effects: &self.effects)
+            from: ClientHandle(rawValue: instance), to: answer, outcome, Echo(keptByteCount: byteCount),
+            now: self.now, effects: &self.effects)
     }
 
     @discardableResult
@@ -167,7 +182,7 @@ struct CallScene {
         case .fail(let failure, let address, let isReplay):
             let id = String(decoding: address.correlation.bytes, as: UTF8.self)
             return "fail \(id) \(failure.status)/\(failure.executed)" + (isReplay ? " replay" : "")
-        case .replay(let message, _): return "replay \((message as? Note)?.text ?? "?")"
+        case .replay(let answer, _): return "replay \(Echo.words(answer))"
         case .cancel(let order):
             let id = String(decoding: order.address.correlation.bytes, as: UTF8.self)
             return "cancel \(id) at \(order.instance.rawValue)"

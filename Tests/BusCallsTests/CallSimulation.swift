@@ -164,7 +164,7 @@ struct CallSimulation {
 
     private mutating func answer() {
         guard let client = self.pick(self.servers.keys.sorted()), let server = self.servers[client] else { return }
-        var outcome = CallTable.Outcome(byteCount: self.random.number(below: 3_000))
+        var outcome = CallTable.Outcome()
         if self.random.chance(15) || server.running.isEmpty {
             // Late, twice, or about a call that another instance has.
             let elsewhere = self.open.values.filter { $0.runningAt != client }.map(\.address)
@@ -208,20 +208,19 @@ struct CallSimulation {
     private mutating func reply(
         _ client: UInt32, _ address: CallAddress, _ outcome: CallTable.Outcome
     ) -> CallTable.Disposition {
+        let echo = Echo(keptByteCount: self.random.number(below: 3_000))
         if let id = self.openAtAddress[address], let alias = self.aliases[id], self.open[id]?.runningAt == client {
-            let answer = AnswerAddress(topic: alias, correlation: Correlation())
+            let answer = AnswerAddress(topic: Array(alias.utf8), correlation: Correlation())
             return self.table.reply(
-                from: ClientHandle(rawValue: client), to: answer, outcome, message: Note("answer"), now: self.now,
-                effects: &self.effects)
+                from: ClientHandle(rawValue: client), to: answer, outcome, echo, now: self.now, effects: &self.effects)
         }
         let answer = AnswerAddress(
-            topic: address.replyTopic, correlation: address.correlation,
+            topic: Array(address.replyTopic.utf8), correlation: address.correlation,
             caller: address.replyTopic.dropFirst("fc/_reply/c".count).split(separator: "/").first
                 .flatMap { UInt32($0) }.map(ClientHandle.init(rawValue:)),
             callName: address.isTopicForm ? address.name : Correlation())
         return self.table.reply(
-            from: ClientHandle(rawValue: client), to: answer, outcome, message: Note("answer"), now: self.now,
-            effects: &self.effects)
+            from: ClientHandle(rawValue: client), to: answer, outcome, echo, now: self.now, effects: &self.effects)
     }
 
     private mutating func cancel() {
@@ -269,7 +268,8 @@ extension CallSimulation {
                 let id = self.openAtAddress[order.address] ?? ""
                 let isThere = self.open[id]?.runningAt == order.instance.rawValue
                 if !isThere { self.fail("a cancel for \(id) to \(order.instance.rawValue), which has it not") }
-            case .replay, .wake, .event: break
+            case .replay(let answer, _): if Echo.words(answer) != "answer" { self.fail("an answer is damaged") }
+            case .wake, .event: break
             }
         }
         self.effects.removeAll(keepingCapacity: true)

@@ -23,11 +23,11 @@ extension CallTable {
             return "too many keys are known"
         }
         if !self.instancesOfMany.isEmpty { return "wildcards are left" }
-        if !self.callOfKey.isEmpty { return "\(self.callOfKey.count) calls are known" }
+        if self.named.count > 0 { return "\(self.named.count) calls are known" }
         if !self.waitingFunctions.isEmpty { return "functions wait" }
         if self.freeCalls.count != self.calls.count { return "rows are not free" }
         if let next = self.nextDeadline { return "the wheel wants \(next)" }
-        if self.calls.contains(where: { $0.request.message != nil || $0.ending != nil }) { return "messages are kept" }
+        if self.calls.contains(where: { $0.request.message != nil }) { return "messages are kept" }
         return nil
     }
 
@@ -89,11 +89,7 @@ extension CallTable {
                 call = row.nextOfCaller
             }
             if count != caller.openCount { return "caller \(handle.rawValue) counts \(caller.openCount) of \(count)" }
-            let done = Array(caller.done).filter { self.calls[$0.call].generation == $0.generation }
-            if done.count != caller.doneCount { return "caller \(handle.rawValue) remembers another number" }
-            let bytes = done.reduce(0) { $0 + self.rememberedBytes($1.call) }
-            if bytes != caller.doneBytes { return "caller \(handle.rawValue) counts other bytes" }
-            if caller.doneBytes > self.limits.replayBytesPerClientMax { return "answers exceed their share" }
+            if caller.remembered.byteCount > self.limits.replayBytesPerClientMax { return "answers exceed their share" }
             if caller.isIdle { return "caller \(handle.rawValue) has nothing" }
         }
         return nil
@@ -101,11 +97,15 @@ extension CallTable {
 
     private func contradictionInRows() -> String? {
         let open = self.calls.count { $0.state != .done }
-        let remembered = self.calls.count { $0.state == .done && $0.ending != nil }
-        if open + remembered + self.freeCalls.count != self.calls.count { return "rows are lost" }
+        if open + self.freeCalls.count != self.calls.count { return "rows are lost" }
         if open != self.openCount { return "\(open) calls are open, callers count \(self.openCount)" }
-        let identified = self.calls.indices.count { self.callOfKey[self.key(of: $0)] == $0 }
-        if identified != self.callOfKey.count { return "an address leads to the call of another one" }
+        let named = self.calls.filter(\.isNamed)
+        if named.count != self.named.count { return "the index counts its calls wrong" }
+        for (call, row) in self.calls.enumerated() where row.isNamed {
+            let address = row.request.address
+            let key = self.key(row.request.caller, address.name, isTopicForm: address.isTopicForm)
+            if self.openCall(key) != call { return "an address leads to the call of another one" }
+        }
         return nil
     }
 

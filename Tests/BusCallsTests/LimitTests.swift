@@ -154,8 +154,8 @@ struct LimitTests {
             scene.pass(milliseconds: 10)
         }
         let caller = try #require(scene.table.caller(1))
-        #expect(caller.doneCount < 110)
-        #expect(caller.done.count <= 2 * caller.doneCount + 64)
+        #expect(caller.remembered.count < 110)
+        #expect(caller.remembered.byteCount < 16_000)
     }
 
     @Test("Timers of calls that ended go within a turn of the wheel, however long their deadlines were")

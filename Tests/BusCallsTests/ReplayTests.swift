@@ -43,7 +43,7 @@ struct ReplayTests {
         #expect(scene.take() == ["replay answer"])
         scene.pass(milliseconds: 1_010)
         #expect(scene.table.callerCount == 0)
-        #expect(scene.table.callOfKey.isEmpty)
+        #expect(scene.table.named.count == 0)
     }
 
     @Test("The same address with another payload or function is 409")
@@ -117,8 +117,8 @@ struct ReplayTests {
             scene.answer(10, "\(index)", byteCount: 3_000)
         }
         let kept = try #require(scene.table.caller(1))
-        #expect(kept.doneBytes <= 10_000)
-        #expect(kept.doneCount >= 2)
+        #expect(kept.remembered.byteCount <= 10_000)
+        #expect(kept.remembered.count >= 2)
         _ = scene.take()
         try scene.call("7")
         try scene.call("other", caller: 2)
@@ -161,7 +161,7 @@ struct ReplayTests {
         try scene.call("a") { $0.isRemembered = false }
         scene.answer(10, "a")
         #expect(scene.table.callerCount == 0)
-        #expect(scene.table.callOfKey.isEmpty)
+        #expect(scene.table.named.count == 0)
         #expect(scene.table.freeCalls.count == scene.table.calls.count)
     }
 
@@ -175,6 +175,6 @@ struct ReplayTests {
         }
         scene.leave(1)
         #expect(scene.table.callerCount == 0)
-        #expect(scene.table.callOfKey.isEmpty)
+        #expect(scene.table.named.count == 0)
     }
 }

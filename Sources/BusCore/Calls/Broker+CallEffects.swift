@@ -30,7 +30,7 @@ extension Broker {
         case .dispatch(let dispatch): self.dispatch(dispatch, now: now)
         case .fail(let failure, let address, let isReplay):
             self.fail(failure, address, isReplay: isReplay, now: now)
-        case .replay(let message, let answered): self.replay(message.publish, to: answered, now: now)
+        case .replay(let answer, let answered): self.replay(Publish(packed: answer), to: answered, now: now)
         case .cancel(let order): self.sendCancel(order, now: now)
         case .wake(let function):
             self.events.append(.call(kind: "wake", function: function.description, detail: "no instance is there"))

@@ -19,7 +19,7 @@ extension Broker {
             if let call { target.callName = Correlation(Array(call.utf8)) }
             target.isUsedOnce = call != nil
             guard let status, let call else { return .reply(target) }
-            target.topic = CallTopic.reply(client: client, call: call, errorStatus: nil).string
+            target.topic = Array(CallTopic.reply(client: client, call: call, errorStatus: nil).string.utf8)
             target.errorStatus = status
             return .reply(target)
         case .catalog(let name): return .catalog(name)
@@ -39,7 +39,7 @@ extension Broker {
 
     private func replyTarget(of client: String, _ topic: String) -> Route.ReplyTarget {
         let session = ClientName.decode(client).flatMap { self.sessionOfClient[ClientIdentifier($0)] }
-        return Route.ReplyTarget(client: client, session: session, topic: topic)
+        return Route.ReplyTarget(client: client, session: session, topic: Array(topic.utf8))
     }
 
     /// The result is what PUBACK or PUBREC reports.

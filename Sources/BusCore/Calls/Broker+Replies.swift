@@ -14,10 +14,10 @@ extension Broker {
             topic: target.topic, correlation: reply.correlation,
             caller: target.session.map { ClientHandle(rawValue: UInt32($0)) }, callName: target.callName)
         if let code = self.settle(publish, reply, at: address, along: route, from: session, now: now) { return code }
-        if target.errorStatus != nil, target.topic.utf8.count != route.topic.count {
+        if target.errorStatus != nil, target.topic.count != route.topic.count {
             // The levels may be those of a Response Topic that only looks so.
             var plain = target
-            plain.topic = String(topic: route.topic)
+            plain.topic = route.topic
             plain.errorStatus = nil
             return self.acceptReply(publish, plain, along: route, from: session, now: now)
         }
@@ -29,21 +29,20 @@ extension Broker {
         _ publish: Publish, along route: Route, from session: Int, now: Timestamp
     ) -> ReasonCode? {
         let reply = ReplyProperties(publish, errorStatus: nil)
-        let address = AnswerAddress(topic: String(topic: route.topic), correlation: reply.correlation)
+        let address = AnswerAddress(topic: route.topic, correlation: reply.correlation)
         return self.settle(publish, reply, at: address, along: route, from: session, now: now)
     }
 
     private mutating func settle(
-        _ received: Publish, _ reply: ReplyProperties, at address: AnswerAddress, along route: Route,
+        _ publish: Publish, _ reply: ReplyProperties, at address: AnswerAddress, along route: Route,
         from session: Int, now: Timestamp
     ) -> ReasonCode? {
-        let publish = received.compacted()
         let disposition = self.calls.reply(
-            from: ClientHandle(rawValue: UInt32(session)), to: address, reply.outcome, message: StoredPublish(publish),
-            now: now.nanoseconds, effects: &self.callEffects)
+            from: ClientHandle(rawValue: UInt32(session)), to: address, reply.outcome, publish, now: now.nanoseconds,
+            effects: &self.callEffects)
         switch disposition {
         case .deliver(let answered) where answered.caller == TaskCaller.handle:
-            self.taskAnswered(publish, at: answered.address, reply.outcome, now: now)
+            self.taskAnswered(publish.compacted(), at: answered.address, reply.outcome, now: now)
         case .deliver(let answered):
             self.statistics.callsAnswered += 1
             if reply.outcome.status.isSuccess {

@@ -120,7 +120,7 @@ struct ReplyProperties {
 
     /// - Parameter errorStatus: from the levels of the topic form.
     init(_ publish: Publish, errorStatus: Int?) {
-        self.outcome = CallTable.Outcome(byteCount: publish.storedByteCount)
+        self.outcome = CallTable.Outcome()
         var executed: Executed?
         if let errorStatus { self.outcome.status = CallStatus(rawValue: errorStatus) }
         publish.forEachProperty { block, property in

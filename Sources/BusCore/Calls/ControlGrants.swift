@@ -24,7 +24,7 @@ struct ControlGrants: Sendable {
     mutating func take(_ address: AnswerAddress, by session: Int, now: Timestamp) -> Bool {
         self.grants.removeAll { $0.expiresAt <= now || $0.sessions.isEmpty }
         for index in self.grants.indices
-        where self.grants[index].address.replyTopic == address.topic
+        where self.grants[index].address.isAt(address.topic)
             && self.grants[index].address.correlation == address.correlation
         {
             if self.grants[index].sessions.remove(session) != nil { return true }

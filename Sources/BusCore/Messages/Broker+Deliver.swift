@@ -45,8 +45,7 @@ struct Emission {
         self.publisher = publisher
         self.isFanOut = isFanOut
         self.now = now
-        let expiry = publish.hasProperties ? publish.properties.messageExpiryInterval : nil
-        self.expiresAt = expiry.map { now.adding(seconds: UInt64($0)) } ?? .never
+        self.expiresAt = publish.messageExpiryInterval.map { now.adding(seconds: UInt64($0)) } ?? .never
     }
 
     /// A message that was meant for a client whose session has ended.

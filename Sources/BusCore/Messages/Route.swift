@@ -85,7 +85,7 @@ final class Route: Sendable {
         /// The client's session, if it has one.
         var session: Int?
         /// Without the levels of an error.
-        var topic: String
+        var topic: [UInt8]
         /// The level that names one call, empty where there is none.
         var callName = Correlation()
         var errorStatus: Int?

@@ -16,6 +16,14 @@ final class StoredPublish: CallMessage {
     func kept() -> any CallMessage { StoredPublish(self.publish.compacted(), isImage: self.isImage) }
 }
 
+extension Publish: CallAnswer {
+    var keptByteCount: Int { self.packedByteCount }
+
+    func keep(in target: UnsafeMutableRawBufferPointer) {
+        unsafe self.pack(into: target)
+    }
+}
+
 extension CallMessage {
     /// The message as this room gave it to the table.
     var stored: StoredPublish {
