@@ -1,3 +1,5 @@
+// `timespec` belongs to whichever of the two modules the compiler reads first.
+import CPolling
 import Glibc
 
 /// Time for measurements, in nanoseconds since an arbitrary instant; never set back.

@@ -31,6 +31,7 @@ final class LoopDriver {
     private var written: [ByteBuffer] = []
     /// Connections that were read since the last flush.
     private var readers: [ConnectionHandler] = []
+    private var lateAcknowledgements = LateAcknowledgements()
     private var timer: Scheduled<Void>?
     private var timerDue = Timestamp.never
 
@@ -140,6 +141,20 @@ final class LoopDriver {
         self.flush()
         for reader in self.readers { reader.readWasFlushed() }
         self.readers.removeAll(keepingCapacity: true)
+    }
+
+    /// Sends the acknowledgement of what the connection has published, unless an answer does so soon.
+    func acknowledgeLate(_ handler: ConnectionHandler) {
+        let isFirst = self.lateAcknowledgements.isEmpty
+        self.lateAcknowledgements.append(handler)
+        if isFirst { self.ageAcknowledgements() }
+    }
+
+    private func ageAcknowledgements() {
+        self.eventLoop.assumeIsolatedUnsafeUnchecked().scheduleTask(in: LateAcknowledgements.period) {
+            for handler in self.lateAcknowledgements.age() { handler.answerIsLate() }
+            if !self.lateAcknowledgements.isEmpty { self.ageAcknowledgements() }
+        }
     }
 
     /// Writes what the inputs since the last flush have caused; one write and one flush for each connection.

@@ -21,12 +21,12 @@ package final class ScriptedClient {
     private var pending = ByteBuffer()
     private var lastPacketIdentifier: UInt16 = 0
 
-    package init(_ network: TestNetwork, version: ProtocolVersion = .v5) {
+    package init(_ network: TestNetwork, version: ProtocolVersion = .v5, certificateUser: String? = nil) {
         self.network = network
         self.version = version
         self.reader = PacketReader(limits: network.broker.limits.session)
         self.decoder = PacketDecoder(role: .client, maximumPacketSize: 64 << 20, version: version)
-        self.identifier = network.open(self)
+        self.identifier = network.open(self, certificateUser: certificateUser)
     }
 
     // MARK: Sending

@@ -73,8 +73,8 @@ package final class TestNetwork {
 
     // MARK: Clients
 
-    package func open(_ client: ScriptedClient) -> ConnectionIdentifier {
-        let origin = ConnectionOrigin(remoteAddress: "test")
+    package func open(_ client: ScriptedClient, certificateUser: String? = nil) -> ConnectionIdentifier {
+        let origin = ConnectionOrigin(remoteAddress: "test", certificateUser: certificateUser)
         guard let identifier = self.broker.open(origin, now: self.now) else {
             preconditionFailure("the test opens more connections than its limits allow")
         }

@@ -112,4 +112,13 @@ struct LoginTests {
         #expect(ana.isClosed)
         #expect(!ben.isClosed)
     }
+
+    @Test("A list of users says nothing about one whose certificate gave the name (S03)")
+    func certificateUser() {
+        let cat = ScriptedClient(self.network, certificateUser: "cat")
+        cat.logIn("c", as: "cat")
+        self.network.broker.endConnections(now: self.network.now) { _ in false }
+        self.network.settle()
+        #expect(!cat.isClosed)
+    }
 }

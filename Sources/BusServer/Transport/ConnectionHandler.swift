@@ -19,6 +19,13 @@ final class ConnectionHandler: ChannelInboundHandler {
     private var isClosing = false
     /// Something was written to the client after its last bytes came: their acknowledgement went along.
     private var hasWritten = false
+    /// The last bytes held a message: an answer to it may take their acknowledgement along.
+    private var mayBeAnswered = false
+    private var isAcknowledgedLate = false
+    /// How many reads are acknowledged at once before an answer is waited for again: who only publishes gets none, and
+    /// each wait wakes the loop once more.
+    private var impatience = 0
+    private static let impatienceAfterNoAnswer = 31
     private var lingeringEnd: Scheduled<Void>?
     /// How long a client may take to close its side after our last word.
     private static let lingering = TimeAmount.seconds(2)
@@ -78,6 +85,7 @@ final class ConnectionHandler: ChannelInboundHandler {
     func channelRead(context: ChannelHandlerContext, data: NIOAny) {
         guard let identifier = self.identifier, !self.isClosing else { return }
         self.hasWritten = false
+        self.mayBeAnswered = false
         let bytes = self.unwrapInboundIn(data)
         var unreported = bytes.readableBytes
         var publishCount = 0
@@ -86,6 +94,7 @@ final class ConnectionHandler: ChannelInboundHandler {
             var hasMore = true
             while hasMore {
                 hasMore = try self.reader.read(upTo: LoopDriver.sliceMax, into: &self.driver.packets)
+                if !self.mayBeAnswered { self.mayBeAnswered = self.driver.packets.contains(where: \.isPublish) }
                 if self.rate != nil { publishCount += self.driver.packets.count(where: \.isPublish) }
                 guard self.driver.receive(from: identifier, byteCount: unreported) else {
                     self.isClosing = true
@@ -121,16 +130,31 @@ final class ConnectionHandler: ChannelInboundHandler {
         self.driver.flushSoon(after: self)
     }
 
-    /// All that this read has caused was written.
+    /// All that this read has caused at once was written.
     func readWasFlushed() {
-        if !self.hasWritten, let context = self.context { self.acknowledgeAtOnce(context) }
+        guard !self.hasWritten else { return }
+        guard self.mayBeAnswered, self.impatience == 0 else {
+            self.impatience = max(0, self.impatience - 1)
+            return self.acknowledge()
+        }
+        guard !self.isAcknowledgedLate else { return }
+        self.isAcknowledgedLate = true
+        self.driver.acknowledgeLate(self)
     }
 
-    /// A read that leaves nothing to write must not wait for a delayed acknowledgement: a client with Nagle's algorithm
-    /// on, as stock ones are, would hold back its next packet for 40 ms. The kernel forgets the wish after each read.
-    private func acknowledgeAtOnce(_ context: ChannelHandlerContext) {
+    /// Nothing has come for the client in the time in which answers come.
+    func answerIsLate() {
+        self.isAcknowledgedLate = false
+        guard !self.hasWritten else { return }
+        self.impatience = Self.impatienceAfterNoAnswer
+        self.acknowledge()
+    }
+
+    /// A read that leaves nothing to write must not wait for the kernel's delayed acknowledgement, see
+    /// `LateAcknowledgements`. The kernel forgets the wish after each read.
+    private func acknowledge() {
         // Not every channel is a TCP socket; where the option is unknown there is nothing to cure.
-        try? context.channel.syncOptions?.setOption(.quickAcknowledge, value: 1)
+        try? self.context?.channel.syncOptions?.setOption(.quickAcknowledge, value: 1)
     }
 
     func channelWritabilityChanged(context: ChannelHandlerContext) {

@@ -46,9 +46,9 @@ final class Authenticator: Sendable {
     }
 
     /// Whether somebody who is connected could still log in, as far as that shows without a password. Users of tokens
-    /// and certificates are nobody's list.
+    /// are on nobody's list.
     func knows(_ identity: Identity) -> Bool {
-        guard let user = identity.user, user != LocalClients.user else { return true }
+        guard let user = identity.user else { return true }
         return self.state.withLock { state in
             guard state.tokens == nil, let passwords = state.passwords else { return true }
             return passwords.knows(user)

@@ -119,10 +119,12 @@ extension Broker {
         self.performCallEffects(now: now)
     }
 
-    /// Ends the connections of users who are not known any more, and of everyone for whom `isKnown` says no.
+    /// Ends the connections of users for whom `isKnown` says no; not of those whose certificate says who they are.
     package mutating func endConnections(now: Timestamp, unless isKnown: (Identity) -> Bool) {
         for index in self.connections.indices where self.connections[index].phase == .connected {
-            guard !isKnown(self.standings[self.connections[index].session].identity) else { continue }
+            guard self.connections[index].origin.certificateUser == nil,
+                !isKnown(self.standings[self.connections[index].session].identity)
+            else { continue }
             self.end(index, .violation(.notAuthorized, "the user is not known any more"), now: now)
         }
     }
