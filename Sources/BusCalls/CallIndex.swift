@@ -52,14 +52,18 @@ extension CallTable {
         var call = self.named.first(key.hash)
         while call >= 0 {
             if self.calls[call].keyHash == key.hash, self.calls[call].request.caller == key.caller,
-                self.calls[call].request.address.isTopicForm == key.isTopicForm,
-                self.calls[call].request.address.name == key.name
+                self.calls[call].request.address.isTopicForm == key.isTopicForm, self.isNamed(call, key.name)
             {
                 return call
             }
             call = self.calls[call].nextOfName
         }
         return -1
+    }
+
+    private func isNamed(_ call: Int, _ name: Correlation) -> Bool {
+        self.calls[call].request.address.isTopicForm
+            ? self.calls[call].request.address.name == name : self.calls[call].request.address.correlation == name
     }
 
     mutating func enterName(_ call: Int, _ hash: UInt64) {

@@ -12,11 +12,9 @@ extension CallTable {
         /// `nil` leaves it to the catalog.
         package var isIdempotent: Bool?
         /// Calls with the same key go to the same instance and stay in order.
-        package var key: String? {
-            didSet { self.isKeyed = self.key != nil }
-        }
-        /// Asked at every step: the key itself would be copied with its row.
-        private(set) var isKeyed = false
+        package var key: String?
+        /// Set on admission and asked at every step: the key itself would be copied with its row.
+        var isKeyed = false
         package var waitNanoseconds: UInt64 = 0
         package var acceptsProgress = false
         /// The answer goes to a topic outside the reply space.

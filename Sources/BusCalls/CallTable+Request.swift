@@ -103,9 +103,11 @@ extension CallTable {
         let timeout = min(
             request.timeoutNanoseconds ?? self.timeout(ofFunction: function),
             self.limits.timeoutSecondsMax * 1_000_000_000)
+        let wait = min(request.waitNanoseconds, timeout)
         let call = self.makeRow(request)
         self.calls[call].request.deadline = now + timeout
-        if request.isIdempotent == nil {
+        self.calls[call].request.isKeyed = self.calls[call].request.key != nil
+        if self.calls[call].request.isIdempotent == nil {
             self.calls[call].request.isIdempotent = self.functions[function].terms.isIdempotent
         }
         self.calls[call].state = .queued
@@ -113,7 +115,7 @@ extension CallTable {
         self.calls[call].order = self.admittedCount
         self.admittedCount += 1
         self.calls[call].queuedAt = now
-        self.calls[call].waitsUntil = now + min(request.waitNanoseconds, timeout)
+        self.calls[call].waitsUntil = now + wait
         self.linkToCaller(call)
         self.arm(call, at: now + timeout)
         return call

@@ -104,23 +104,23 @@ package struct CallAddress: Hashable, Sendable {
     /// The reply topic belongs to this one call (the form for clients without properties): it tells calls apart by
     /// itself, and a failure goes to a topic below it.
     package let isTopicForm: Bool
-    /// What tells the call from others of its caller: correlation data, or the last level of the topic form.
-    package let name: Correlation
 
     package init(replyTopic: String, correlation: Correlation, isTopicForm: Bool = false) {
         self.replyTopic = replyTopic
         self.correlation = correlation
         self.isTopicForm = isTopicForm
-        if isTopicForm {
-            let start = replyTopic.utf8.lastIndex(of: UInt8(ascii: "/")).map(replyTopic.utf8.index(after:))
-            self.name = Correlation(Array(replyTopic.utf8[(start ?? replyTopic.utf8.startIndex)...]))
-        } else {
-            self.name = correlation
-        }
+    }
+
+    /// What tells the call from others of its caller: correlation data, or the last level of the topic form.
+    package var name: Correlation {
+        guard self.isTopicForm else { return self.correlation }
+        let text = self.replyTopic.utf8
+        let start = text.lastIndex(of: UInt8(ascii: "/")).map(text.index(after:))
+        return Correlation(Array(text[(start ?? text.startIndex)...]))
     }
 
     /// Whether a repeated request can be told from a new one.
-    package var identifiesCall: Bool { !self.name.isEmpty }
+    package var identifiesCall: Bool { self.isTopicForm ? !self.name.isEmpty : !self.correlation.isEmpty }
 
     /// Whether the answer goes to this topic.
     package func isAt(_ topic: [UInt8]) -> Bool {

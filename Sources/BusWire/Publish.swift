@@ -97,6 +97,12 @@ package struct Publish: Sendable {
         }
     }
 
+    package func withPayloadBytes<R>(_ body: (UnsafeRawBufferPointer) -> R) -> R {
+        unsafe self.content.withUnsafeReadableBytes { bytes in
+            unsafe body(UnsafeRawBufferPointer(rebasing: bytes[self.payloadOffset...]))
+        }
+    }
+
     /// Shares storage.
     package var payload: ByteBuffer {
         self.slice(at: self.payloadOffset, length: self.payloadLength)

@@ -94,7 +94,11 @@ extension Publish {
 
     private mutating func write(_ text: String) {
         self.write(UInt16(text.utf8.count))
-        for byte in text.utf8 { self.write(byte) }
+        let isWritten: Void? = unsafe text.utf8.withContiguousStorageIfAvailable {
+            unsafe self.write(UnsafeRawBufferPointer($0))
+        }
+        // Only text that came from outside of Swift lies in pieces.
+        if isWritten == nil { for byte in text.utf8 { self.write(byte) } }
     }
 
     /// Copies a block in runs as long as they come.

@@ -13,8 +13,9 @@ extension Broker {
             var effects: [CallTable.Effect] = []
             swap(&effects, &self.callEffects)
             swap(&self.callEffects, &self.spareCallEffects)
-            for effect in effects { self.perform(effect, now: now) }
-            effects.removeAll(keepingCapacity: true)
+            // Moved out one by one: they are large.
+            effects.reverse()
+            while let effect = effects.popLast() { self.perform(effect, now: now) }
             self.spareCallEffects = effects
         }
     }
@@ -25,8 +26,8 @@ extension Broker {
         self.performCallEffects(now: now)
     }
 
-    private mutating func perform(_ effect: CallTable.Effect, now: Timestamp) {
-        switch effect {
+    private mutating func perform(_ effect: consuming CallTable.Effect, now: Timestamp) {
+        switch consume effect {
         case .dispatch(let dispatch): self.dispatch(dispatch, now: now)
         case .fail(let failure, let address, let isReplay):
             self.fail(failure, address, isReplay: isReplay, now: now)
@@ -57,7 +58,9 @@ extension Broker {
             topic = ByteBuffer(string: CallTopic.request(dispatch.function, nil).string)
         }
         let message = self.image(of: dispatch, topic: topic)
-        guard let server = self.server(session, of: message, dispatch.function, usesTopicForm) else { return }
+        // A request that keeps its topic goes to those on whose route it came.
+        let route = topic == nil ? stored.route : nil
+        guard let server = self.server(dispatch, of: message, along: route, usesTopicForm) else { return }
         if !stored.isImage {
             let kept = topic == nil ? StoredPublish(message, isImage: true) : dispatch.message.kept()
             self.calls.setMessage(kept, of: dispatch.call)
@@ -91,16 +94,20 @@ extension Broker {
     }
 
     /// How the instance has subscribed to requests of this form.
+    ///
+    /// - Parameter route: of the message's topic, where it is at hand.
     private mutating func server(
-        _ session: Int, of message: Publish, _ function: FunctionName, _ usesTopicForm: Bool
+        _ dispatch: CallTable.Dispatch, of message: Publish, along route: Route?, _ usesTopicForm: Bool
     ) -> Route.Recipient? {
+        let session = Int(dispatch.instance.rawValue)
         guard usesTopicForm else {
+            if let route, route.generation == self.routeGeneration { return route.servers[session] }
             // The topic was routed when a request came, or is made of a function's name.
             return (try? self.route(for: message))?.servers[session]
         }
         // All topics of the longer form have the same servers; the one that stands for them is kept.
         let levels = ReplyLevels(client: "-", call: "-")
-        let probe = Publish(topic: CallTopic.request(function, levels).string)
+        let probe = Publish(topic: CallTopic.request(dispatch.function, levels).string)
         if let known = self.cachedRoute(for: probe) { return known.servers[session] }
         // As above.
         guard let route = try? self.route(for: probe) else { return nil }

@@ -102,7 +102,7 @@ extension Broker {
         }
         var request = CallTable.Request(
             caller: ClientHandle(rawValue: UInt32(session)), function: name, address: address,
-            digest: address.identifiesCall ? publish.payloadDigest : 0, message: StoredPublish(publish))
+            digest: address.identifiesCall ? publish.payloadDigest : 0, message: StoredPublish(publish, along: route))
         request.timeoutNanoseconds = properties.timeoutNanoseconds
         request.isIdempotent = properties.isIdempotent
         request.key = properties.key

@@ -41,9 +41,11 @@ extension Broker {
             from: ClientHandle(rawValue: UInt32(session)), to: address, reply.outcome, publish, now: now.nanoseconds,
             effects: &self.callEffects)
         switch disposition {
-        case .deliver(let answered) where answered.caller == TaskCaller.handle:
-            self.taskAnswered(publish.compacted(), at: answered.address, reply.outcome, now: now)
         case .deliver(let answered):
+            if answered.caller == TaskCaller.handle {
+                self.taskAnswered(publish.compacted(), at: answered.address, reply.outcome, now: now)
+                break
+            }
             self.statistics.callsAnswered += 1
             if reply.outcome.status.isSuccess {
                 self.sampleCompleted(answered.function, now: now)

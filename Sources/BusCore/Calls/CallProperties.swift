@@ -181,7 +181,7 @@ enum ReservedProperty {
 extension Publish {
     /// A hash of the payload, by which a repeated request is told from another one with the same correlation data.
     var payloadDigest: UInt64 {
-        unsafe self.payload.withUnsafeReadableBytes { bytes in
+        unsafe self.withPayloadBytes { bytes in
             var hash: UInt64 = 0xCBF2_9CE4_8422_2325 ^ UInt64(bytes.count)
             var offset = 0
             while offset + 8 <= bytes.count {

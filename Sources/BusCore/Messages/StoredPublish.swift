@@ -6,10 +6,13 @@ final class StoredPublish: CallMessage {
     let publish: Publish
     /// The properties are already those for an instance, but for what changes from attempt to attempt.
     let isImage: Bool
+    /// The route on which it came, where it is used at once.
+    let route: Route?
 
-    init(_ publish: Publish, isImage: Bool = false) {
+    init(_ publish: Publish, isImage: Bool = false, along route: Route? = nil) {
         self.publish = publish
         self.isImage = isImage
+        self.route = route
     }
 
     /// Takes the content into storage of its own: what is kept must not pin the 64 KiB that one read brought.
