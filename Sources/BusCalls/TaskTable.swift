@@ -1,4 +1,5 @@
 package import BusContract
+private import DequeModule
 private import HeapModule
 
 /// Asynchronous calls that were accepted: each is attempted until it succeeds, dies or expires.
@@ -6,11 +7,13 @@ private import HeapModule
 /// | state      | is                                   | becomes                                            |
 /// |------------|--------------------------------------|----------------------------------------------------|
 /// | `accepted` | waits for the store's commit         | `waiting`                                          |
-/// | `waiting`  | due for an attempt at `nextAttempt`  | `running`, `expired`                               |
+/// | `waiting`  | due for an attempt at `nextAttempt`, | `running`, `expired`                               |
+/// |            | or waits for its turn in its lane    |                                                    |
 /// | `running`  | a call of the call table             | succeeded, `waiting` again, `dead`                 |
 ///
 /// A finished task leaves the table with its last effect. An attempt that no handler saw (404, 503, 429) costs nothing
-/// but time; one that failed costs one of `attemptsMax`; one that can never succeed ends the task.
+/// but time; one that failed costs one of `attemptsMax`; one that can never succeed ends the task. The tasks of a
+/// function share a `TaskLane`: so many run at a time, the others wait for their turn.
 package struct TaskTable: Sendable {
     package typealias Message = any CallMessage
 
@@ -32,6 +35,8 @@ package struct TaskTable: Sendable {
         /// Tries without an instance, for a backoff of their own.
         package var unseenTries = 0
         package var nextAttempt: UInt64
+        /// It waits for its turn in its lane, not for a time.
+        var isReady = false
 
         package init(_ identifier: String, _ function: FunctionName, _ message: Message, terms: Terms, now: UInt64) {
             self.identifier = identifier
@@ -57,14 +62,24 @@ package struct TaskTable: Sendable {
     }
 
     private struct Due: Comparable, Sendable {
-        var at: UInt64
-        var identifier: String
+        enum Subject: Sendable {
+            case task(String)
+            case lane(FunctionName)
+        }
 
-        static func < (left: Due, right: Due) -> Bool { left.at < right.at }
+        var at: UInt64
+        /// Among those of one time the first to come is the first to go.
+        var number: UInt64
+        var subject: Subject
+
+        static func < (left: Due, right: Due) -> Bool { (left.at, left.number) < (right.at, right.number) }
+        static func == (left: Due, right: Due) -> Bool { left.number == right.number }
     }
 
     private var tasks: [String: Task] = [:]
+    private var lanes: [FunctionName: TaskLane] = [:]
     private var due = Heap<Due>()
+    private var dueCount: UInt64 = 0
     /// Beyond either no task is accepted; may change at any time.
     package var countMax: Int
     package var bytesMax: Int
@@ -115,7 +130,12 @@ package struct TaskTable: Sendable {
     private mutating func insert(_ task: Task) {
         self.tasks[task.identifier] = task
         self.byteCount += task.byteCount
-        if task.state == .waiting { self.due.insert(Due(at: task.nextAttempt, identifier: task.identifier)) }
+        if task.state == .waiting { self.schedule(.task(task.identifier), at: task.nextAttempt) }
+    }
+
+    private mutating func schedule(_ subject: Due.Subject, at time: UInt64) {
+        self.dueCount += 1
+        self.due.insert(Due(at: time, number: self.dueCount, subject: subject))
     }
 
     /// The store holds a task: it may run.
@@ -123,15 +143,53 @@ package struct TaskTable: Sendable {
         guard var task = self.tasks[identifier], task.state == .accepted else { return }
         task.state = .waiting
         self.tasks[identifier] = task
-        self.due.insert(Due(at: task.nextAttempt, identifier: identifier))
+        self.schedule(.task(task.identifier), at: task.nextAttempt)
     }
 
+    // MARK: Attempts
+
     package mutating func advance(to now: UInt64, effects: inout [Effect]) {
+        var touched: [FunctionName] = []
         while let next = self.due.min, next.at <= now {
             _ = self.due.popMin()
-            guard var task = self.tasks[next.identifier], task.state == .waiting, task.nextAttempt <= now else {
-                continue
+            switch next.subject {
+            case .lane(let function): touched.append(function)
+            case .task(let identifier):
+                guard let task = self.tasks[identifier], task.state == .waiting, !task.isReady,
+                    task.nextAttempt <= now
+                else { continue }
+                if self.makeReady(task) { touched.append(task.function) }
             }
+        }
+        for function in touched { self.fill(function, now: now, effects: &effects) }
+    }
+
+    /// An instance of the function came: what has waited for one need not wait any longer.
+    package mutating func wake(_ function: FunctionName, now: UInt64, effects: inout [Effect]) {
+        guard var lane = self.lanes[function] else { return }
+        let unseen = lane.unseen
+        lane.unseen = []
+        lane.pausedUntil = 0
+        self.lanes[function] = lane
+        let waiting = unseen.compactMap { self.tasks[$0] }.filter { $0.state == .waiting && !$0.isReady }
+        for task in waiting.sorted(by: { $0.nextAttempt < $1.nextAttempt }) { _ = self.makeReady(task) }
+        self.fill(function, now: now, effects: &effects)
+    }
+
+    /// Puts a task behind the others of its lane; whether it is the first one there.
+    private mutating func makeReady(_ task: Task) -> Bool {
+        self.tasks[task.identifier]?.isReady = true
+        self.lanes[task.function, default: TaskLane()].unseen.remove(task.identifier)
+        self.lanes[task.function, default: TaskLane()].ready.append(task.identifier)
+        return self.lanes[task.function]?.ready.count == 1
+    }
+
+    /// Begins attempts as long as the lane has room. A task past its age is noticed when its turn comes.
+    private mutating func fill(_ function: FunctionName, now: UInt64, effects: inout [Effect]) {
+        guard var lane = self.lanes[function] else { return }
+        while lane.hasRoom(now: now), let identifier = lane.ready.popFirst() {
+            guard var task = self.tasks[identifier], task.isReady else { continue }
+            task.isReady = false
             guard task.expiresAt > now else {
                 task.state = .expired
                 self.remove(task)
@@ -139,9 +197,15 @@ package struct TaskTable: Sendable {
                 continue
             }
             task.state = .running
-            self.tasks[next.identifier] = task
+            lane.running += 1
+            self.tasks[identifier] = task
             effects.append(.attempt(task))
         }
+        if lane.pausedUntil > now, lane.pausedUntil != lane.resumesAt, !lane.ready.isEmpty {
+            lane.resumesAt = lane.pausedUntil
+            self.schedule(.lane(function), at: lane.pausedUntil)
+        }
+        self.lanes[function] = lane.isIdle ? nil : lane
     }
 
     /// An attempt has ended; `nil` means well.
@@ -151,6 +215,31 @@ package struct TaskTable: Sendable {
         _ identifier: String, _ failure: Failure?, isPermanent: Bool = false, now: UInt64, effects: inout [Effect]
     ) {
         guard var task = self.tasks[identifier], task.state == .running else { return }
+        self.end(&task, failure, isPermanent: isPermanent, now: now, effects: &effects)
+        self.leave(task, failure, now: now)
+        self.fill(task.function, now: now, effects: &effects)
+    }
+
+    /// What the end of an attempt is to its lane.
+    private mutating func leave(_ task: Task, _ failure: Failure?, now: UInt64) {
+        guard var lane = self.lanes[task.function] else { return }
+        lane.running -= 1
+        if let failure, task.state == .waiting, Self.consequence(of: failure) == .waits {
+            if failure.status == .overloaded {
+                lane.wasFull()
+            } else {
+                lane.pausedUntil = max(lane.pausedUntil, task.nextAttempt)
+                lane.unseen.insert(task.identifier)
+            }
+        } else if failure == nil {
+            lane.succeeded()
+        }
+        self.lanes[task.function] = lane
+    }
+
+    private mutating func end(
+        _ task: inout Task, _ failure: Failure?, isPermanent: Bool, now: UInt64, effects: inout [Effect]
+    ) {
         guard let failure else {
             self.remove(task)
             effects.append(.succeeded(task))
@@ -160,13 +249,13 @@ package struct TaskTable: Sendable {
         switch Self.consequence(of: failure) {
         case .waits where !isPermanent && !failure.isPermanent:
             task.unseenTries += 1
-            wait = task.backoff.nanoseconds(afterAttempt: task.unseenTries, of: identifier)
+            wait = task.backoff.nanoseconds(afterAttempt: task.unseenTries, of: task.identifier)
             if let delay = failure.retryAfterMilliseconds {
                 wait = max(wait, UInt64(min(max(0, delay), 86_400_000)) * 1_000_000)
             }
         case .costsAttempt where !isPermanent && !failure.isPermanent && task.attempts + 1 < task.attemptsMax:
             task.attempts += 1
-            wait = task.backoff.nanoseconds(afterAttempt: task.attempts, of: identifier)
+            wait = task.backoff.nanoseconds(afterAttempt: task.attempts, of: task.identifier)
         case .waits, .costsAttempt, .ends:
             task.attempts += 1
             task.state = .dead
@@ -176,14 +265,20 @@ package struct TaskTable: Sendable {
         }
         task.state = .waiting
         task.nextAttempt = min(now.saturatingAdd(wait), task.expiresAt)
-        self.tasks[identifier] = task
-        self.due.insert(Due(at: task.nextAttempt, identifier: identifier))
+        self.tasks[task.identifier] = task
+        self.schedule(.task(task.identifier), at: task.nextAttempt)
     }
 
     /// Takes a task out, whatever it does; `nil` when it is not known.
     package mutating func cancel(_ identifier: String) -> Task? {
         guard let task = self.tasks[identifier] else { return nil }
         self.remove(task)
+        self.lanes[task.function]?.unseen.remove(identifier)
+        if task.state == .running {
+            self.lanes[task.function]?.running -= 1
+            // Its place is for the next one.
+            self.schedule(.lane(task.function), at: 0)
+        }
         return task
     }
 

@@ -35,7 +35,9 @@ extension Broker {
         case .cancel(let order): self.sendCancel(order, now: now)
         case .wake(let function):
             self.events.append(.call(kind: "wake", function: function.description, detail: "no instance is there"))
-        case .event(let event, let function, let detail): self.report(event, of: function, detail, now: now)
+        case .event(let event, let function, let detail):
+            self.report(event, of: function, detail, now: now)
+            if event == .registered { self.wakeTasks(of: function, now: now) }
         }
     }
 

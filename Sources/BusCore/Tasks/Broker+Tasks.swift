@@ -203,6 +203,13 @@ extension Broker {
         self.perform(effects, now: now)
     }
 
+    /// An instance of the function is there.
+    mutating func wakeTasks(of function: FunctionName, now: Timestamp) {
+        var effects: [TaskTable.Effect] = []
+        self.tasks.wake(function, now: now.nanoseconds, effects: &effects)
+        self.perform(effects, now: now)
+    }
+
     private mutating func perform(_ effects: [TaskTable.Effect], now: Timestamp) {
         for effect in effects {
             switch effect {
