@@ -2,7 +2,7 @@
 extension CallTable {
     mutating func linkToInstance(_ call: Int, _ place: Int) {
         let last = self.instances[place].append(call)
-        if self.calls[call].request.isAnsweredElsewhere { self.instances[place].plainCount += 1 }
+        if self.calls[call].isAnsweredElsewhere { self.instances[place].plainCount += 1 }
         self.calls[call].previousOfInstance = last
         self.calls[call].nextOfInstance = -1
         if last >= 0 { self.calls[last].nextOfInstance = call }
@@ -22,10 +22,10 @@ extension CallTable {
         self.calls[call].instance = -1
         self.functions[function].runningCount -= 1
         if let seat = self.seat(of: place, at: function) { self.functions[function].seats[seat].running -= 1 }
-        if self.calls[call].request.isKeyed, let key = self.calls[call].request.key {
+        if self.calls[call].isKeyed, let key = self.calls[call].key {
             self.functions[function].keys[key]?.runningCount -= 1
         }
-        if self.calls[call].request.isAnsweredElsewhere { self.instances[place].plainCount -= 1 }
+        if self.calls[call].isAnsweredElsewhere { self.instances[place].plainCount -= 1 }
         if !self.callOfAlias.isEmpty, let alias = self.calls[call].alias {
             self.callOfAlias[alias] = nil
             self.calls[call].alias = nil
@@ -35,7 +35,7 @@ extension CallTable {
     }
 
     mutating func linkToCaller(_ call: Int) {
-        let place = self.makeCaller(self.calls[call].request.caller)
+        let place = self.makeCaller(self.calls[call].caller)
         self.callers[place].lastFunction = self.calls[call].function
         let first = self.callers[place].prepend(call)
         self.calls[call].nextOfCaller = first

@@ -28,10 +28,25 @@ package struct CallTable: Sendable {
 
     struct Call: Sendable {
         var generation: UInt32 = 0
+        var state = State.done
+        // Of the request.
+        var caller: ClientHandle
+        var address: CallAddress
+        /// Dropped when the call has ended: what is remembered of it is its answer.
+        var message: Message?
+        var key: String?
+        /// Asked at every step: the key itself would be copied with its row.
+        var isKeyed = false
+        var isIdempotent = false
+        var isRemembered = true
+        var isAnsweredElsewhere = false
+        var acceptsProgress = false
+        var isTraced = false
+        var digest: UInt64 = 0
+        var packetBytes = 0
+        var deadline: UInt64 = 0
         /// The number of its admission: calls wait in this order, also those that come back to the queue.
         var order: UInt64 = 0
-        var state = State.done
-        var request: Request
         var function = 0
         /// Place of the instance that runs it, -1 for none.
         var instance = -1

@@ -235,9 +235,9 @@ struct CallSimulation {
         self.now += UInt64(self.random.number(below: 1_000_000))
         self.table.advance(to: self.now, effects: &self.effects)
         if let late = self.table.calls.first(where: {
-            $0.state != .done && $0.request.deadline + DeadlineWheel.tick <= self.now
+            $0.state != .done && $0.deadline + DeadlineWheel.tick <= self.now
         }) {
-            self.fail("a call to \(late.request.function) is open after its deadline")
+            self.fail("a call to \(self.table.functions[late.function].name) is open after its deadline")
         }
     }
 
