@@ -19,7 +19,9 @@ import DequeModule
 /// more in all than its bound; a call leaves the list of its instance and of its caller when it is done; no call waits
 /// that an instance with room could take; calls of one key go to one instance at a time, in the order of their
 /// admission. Messages are opaque here: the owner of the table delivers them.
-package struct CallTable: Sendable {
+///
+/// It cannot be copied: a call of a method that only reads would otherwise move its 360 bytes to pass them.
+package struct CallTable: ~Copyable, Sendable {
     package typealias Message = any CallMessage
 
     enum State: Equatable, Sendable {
