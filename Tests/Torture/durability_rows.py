@@ -12,7 +12,9 @@ import subprocess
 import tempfile
 import time
 
+import task_load
 import trace_check
+from call_rows import stats
 from calls import Message, properties
 from crash_load import KEPT, Publisher1, Publisher2, RetainedWriter, Subscriber1, Subscriber2
 from disks import BadDisk, SmallDisk
@@ -113,9 +115,38 @@ class Load2:
         return len(completed)
 
 
-def crash(start, rounds, one=True, two=True, **stage):
+class Tasks:
+    """One-way calls, and the instance that runs them, which loses its connection with each death of the broker."""
+
+    def __init__(self, stage):
+        self.stage = stage
+        self.senders = [task_load.sender(f"t{number}", "demo/job") for number in range(2)]
+        self.instance = task_load.Instance("instance", "demo/job")
+        self.workers = [self.instance, *self.senders]
+
+    def finish(self):
+        """Lets the instance run what is left; every accepted call must have run and ended by then."""
+        accepted = {name for sender in self.senders for name in sender.acknowledged}
+        port = self.stage.broker.port
+        self.instance.start(port)
+        limit = time.monotonic() + 60
+        while (found := stats(port))["tasks"] and time.monotonic() < limit:
+            time.sleep(0.05)
+        self.stage.broker.kill()
+        self.instance.join()
+        lost, repeated = accepted - set(self.instance.runs), self.instance.repeated
+        check(not lost, f"{len(lost)} of {len(accepted)} never ran: {sorted(lost)[:5]}")
+        check(not found["tasks"], f"{found['tasks']} have not ended")
+        check(not found["deadLetters"], f"{found['deadLetters']} were given up")
+        check(not repeated, f"{len(repeated)} ran again after their answers were taken: {repeated[:5]}")
+        self.stage.again()
+        again = sum(count - 1 for count in self.instance.runs.values())
+        return f"{len(accepted)} accepted, 0 lost, {again} ran twice that were under way"
+
+
+def crash(start, rounds, one=True, two=True, tasks=False, **stage):
     stage = Stage(start, **stage)
-    loads = ([Load1(stage)] if one else []) + ([Load2(stage)] if two else [])
+    loads = ([Load1(stage)] if one else []) + ([Load2(stage)] if two else []) + ([Tasks(stage)] if tasks else [])
     slowest = 0
     for number in range(rounds):
         stage.life([worker for load in loads for worker in load.workers])
@@ -127,7 +158,9 @@ def crash(start, rounds, one=True, two=True, **stage):
         count, retained = len(loads[0].acknowledged()), loads[0].keeper.acknowledged
         words.append(f"QoS 1: {count} acknowledged, 0 lost; {retained} retained changes, 0 wrong")
     if two:
-        words.append(f"QoS 2: {loads[-1].finish()} completed, 0 lost, 0 twice")
+        words.append(f"QoS 2: {loads[int(one)].finish()} completed, 0 lost, 0 twice")
+    if tasks:
+        words.append(f"one-way calls: {loads[-1].finish()}")
     stage.end()
     return f"{rounds} times killed; {'; '.join(words)}; ready after {slowest * 1000:.0f} ms at most"
 
@@ -190,6 +223,11 @@ def traced(start, count, more=""):
     checker.read(file)
     os.unlink(file)
     return checker.acknowledged, checker.violations
+
+
+def D03_kill_during_tasks(start):
+    """kill -9 while one-way calls are accepted and run; the instance loses its connection each time."""
+    return crash(start, 4, one=False, two=False, tasks=True)
 
 
 def D05_acknowledged_after_sync(start):
@@ -388,9 +426,9 @@ def set_version(file, version):
 # ---- tier N: long ----
 
 
-def D01_D02_mixed(start):
+def D01_D02_D03_mixed(start):
     """Two hundred lives of one store under all kinds of load at once."""
-    return crash(start, 200)
+    return crash(start, 200, tasks=True)
 
 
 def D04_kill_during_calls(start):
@@ -480,6 +518,7 @@ SHORT = [
     D01_kill_during_qos1,
     D02_kill_during_qos2,
     D02_cut_short,
+    D03_kill_during_tasks,
     D05_acknowledged_after_sync,
     D08_full_disk,
     D09_sync_fails,
@@ -487,7 +526,7 @@ SHORT = [
     D12_other_version,
 ]
 LONG = [
-    D01_D02_mixed,
+    D01_D02_D03_mixed,
     D04_kill_during_calls,
     D08_small_file_system,
     D10_restart_with_much,

@@ -22,6 +22,8 @@ final class ConnectionHandler: ChannelInboundHandler {
     /// The last bytes held a message: an answer to it may take their acknowledgement along.
     private var mayBeAnswered = false
     private var isAcknowledgedLate = false
+    /// Something was written since the wait for an answer began.
+    private var hasWrittenMeanwhile = false
     /// How many reads are acknowledged at once before an answer is waited for again: who only publishes gets none, and
     /// each wait wakes the loop once more.
     private var impatience = 0
@@ -137,15 +139,21 @@ final class ConnectionHandler: ChannelInboundHandler {
             self.impatience = max(0, self.impatience - 1)
             return self.acknowledge()
         }
-        guard !self.isAcknowledgedLate else { return }
+        if !self.isAcknowledgedLate { self.waitForAnswer() }
+    }
+
+    private func waitForAnswer() {
         self.isAcknowledgedLate = true
+        self.hasWrittenMeanwhile = false
         self.driver.acknowledgeLate(self)
     }
 
-    /// Nothing has come for the client in the time in which answers come.
+    /// The time in which answers come has passed.
     func answerIsLate() {
         self.isAcknowledgedLate = false
         guard !self.hasWritten else { return }
+        // What is not acknowledged came after that answer, and may find one of its own.
+        guard !self.hasWrittenMeanwhile else { return self.waitForAnswer() }
         self.impatience = Self.impatienceAfterNoAnswer
         self.acknowledge()
     }
@@ -203,6 +211,7 @@ final class ConnectionHandler: ChannelInboundHandler {
     func write(_ bytes: ByteBuffer, thenCloses: Bool) {
         guard let context = self.context else { return }
         self.hasWritten = true
+        self.hasWrittenMeanwhile = true
         guard thenCloses else {
             context.writeAndFlush(self.wrapOutboundOut(bytes), promise: nil)
             return

@@ -6,7 +6,7 @@ import NIOCore
 /// finds no answer is acknowledged one to two periods later, because a client with Nagle's algorithm on, as stock ones
 /// are, holds back its next packet until then, and the kernel would wait for 40 ms.
 struct LateAcknowledgements {
-    static let period = TimeAmount.milliseconds(1)
+    static let period = TimeAmount.milliseconds(2)
 
     private var young: [ConnectionHandler] = []
     private var old: [ConnectionHandler] = []
