@@ -32,6 +32,26 @@ struct LimitTests {
         #expect(scene.take() == ["fail x 429/none"])
     }
 
+    @Test("An instance that says it takes 4,000 calls gets as many at once; before it says so, what exceeds 192 is 429")
+    func announcedCapacity() throws {
+        let scene = CallScene()
+        try scene.subscribe(10, to: "$share/fc/fc/demo/echo/req/#", capacity: 65_535)
+        func callAll(_ round: Int) throws -> Int {
+            var refused = 0
+            for index in 0..<4_000 where try scene.call("\(round).\(index)", caller: UInt32(index % 4 + 1)) != 0x00 {
+                refused += 1
+            }
+            return refused
+        }
+        #expect(try callAll(1) == 4_000 - 64 - 128)
+        scene.presence(10, .online, capacity: 4_000)
+        scene.pass(milliseconds: 1_004)
+        #expect(scene.table.openCount == 0)
+        #expect(try callAll(2) == 0)
+        #expect(scene.snapshot()?.running == 4_000)
+        #expect(try callAll(3) == 4_000 - 96, "no function has more than 4,096 calls, running and waiting")
+    }
+
     @Test("The queue takes 64 calls, or twice the capacity, or what the catalog says; 429 beyond")
     func queue() throws {
         for (capacity, catalog, room) in [(1, nil, 64), (50, nil, 100), (50, 3, 3), (1, 0, 0)] as [(Int, Int?, Int)] {
