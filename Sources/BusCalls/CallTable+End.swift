@@ -10,9 +10,20 @@ extension CallTable {
                 if self.callers[place].generation == entry.generation { self.forgetDue(ofCaller: place, now: now) }
                 continue
             }
-            guard self.calls[entry.call].generation == entry.generation else { continue }
+            // A timer that was set to an earlier instant meanwhile.
+            guard self.calls[entry.call].armedAt == entry.due else { continue }
+            self.calls[entry.call].armedAt = .max
             self.becomeDue(entry.call, now: now, effects: &effects)
+            guard self.calls[entry.call].state != .done else { continue }
+            self.arm(entry.call, at: self.nextDue(of: entry.call, now: now))
         }
+    }
+
+    /// When something must happen to an open call.
+    private func nextDue(of call: Int, now: UInt64) -> UInt64 {
+        let deadline = self.calls[call].deadline
+        if self.calls[call].state == .running { return min(deadline, self.calls[call].attemptEndsAt) }
+        return self.calls[call].waitsUntil > now ? min(deadline, self.calls[call].waitsUntil) : deadline
     }
 
     private mutating func becomeDue(_ call: Int, now: UInt64, effects: inout [Effect]) {
@@ -40,9 +51,7 @@ extension CallTable {
         let calls = self.calls
         let callers = self.callers
         self.wheel.advance(to: now, into: &due) { entry in
-            entry.call >= 0
-                ? calls[entry.call].generation == entry.generation && calls[entry.call].state != .done
-                : callers[-1 - entry.call].generation == entry.generation
+            Self.isAlive(entry, calls, callers)
         }
         return due
     }

@@ -93,8 +93,20 @@ extension CallTable {
 
     // MARK: Timers
 
+    /// Sets the timer of a row, if it would not come before. Rows are used again and again: the timer that an earlier call
+    /// has left finds out what the present one waits for, so that a row has one in the wheel, not one for each call.
     mutating func arm(_ call: Int, at due: UInt64) {
-        self.wheel.add(DeadlineWheel.Entry(due: due, call: call, generation: self.calls[call].generation))
+        guard self.calls[call].armedAt > due else { return }
+        self.calls[call].armedAt = due
+        self.wheel.add(DeadlineWheel.Entry(due: due, call: call))
+    }
+
+    /// Whether an entry of the wheel still means something.
+    static func isAlive(
+        _ entry: DeadlineWheel.Entry, _ calls: ContiguousArray<Call>, _ callers: ContiguousArray<Caller>
+    ) -> Bool {
+        guard entry.call >= 0 else { return callers[-1 - entry.call].generation == entry.generation }
+        return calls[entry.call].armedAt == entry.due && calls[entry.call].state != .done
     }
 
     /// Entries of callers stand below zero in the wheel.

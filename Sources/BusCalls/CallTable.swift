@@ -66,6 +66,8 @@ package struct CallTable: ~Copyable, Sendable {
         var dispatchedAt: UInt64 = 0
         /// When its instance has had the function's own timeout and more.
         var attemptEndsAt: UInt64 = 0
+        /// When the row's timer comes, which may be one that an earlier call has set.
+        var armedAt = UInt64.max
         /// Instances that refused it unread.
         var refusedBy: [ClientHandle] = []
         /// The reply topic under which its instance knows it, where that is not the caller's.

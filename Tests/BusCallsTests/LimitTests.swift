@@ -179,6 +179,42 @@ struct LimitTests {
         #expect(caller.remembered.byteCount < 16_000)
     }
 
+    @Test("A row has one timer, whoever uses it, and every call has its deadline all the same")
+    func oneTimer() throws {
+        let scene = CallScene()
+        try scene.serve(10)
+        for index in 0..<500 {
+            try scene.call("\(index)") { $0.isRemembered = false }
+            scene.answer(10, "\(index)")
+            scene.pass(milliseconds: 1)
+        }
+        #expect(scene.table.size.timers == 1)
+        try scene.call("long") { $0.timeoutNanoseconds = 2_000 * CallScene.millisecond }
+        try scene.call("short") { $0.timeoutNanoseconds = 100 * CallScene.millisecond }
+        _ = scene.take()
+        scene.pass(milliseconds: 104)
+        #expect(scene.take() == ["cancel short at 10", "fail short 408/maybe"])
+        scene.pass(milliseconds: 1_890)
+        #expect(scene.take().isEmpty)
+        scene.pass(milliseconds: 10)
+        #expect(scene.take() == ["cancel long at 10", "fail long 408/maybe"])
+    }
+
+    @Test("A timer that is older than its call comes too early for it, and then at its deadline")
+    func inheritedTimer() throws {
+        let scene = CallScene()
+        try scene.serve(10)
+        try scene.call("first") { $0.isRemembered = false }
+        scene.answer(10, "first")
+        scene.pass(milliseconds: 500)
+        try scene.call("second")
+        _ = scene.take()
+        scene.pass(milliseconds: 510)
+        #expect(scene.take().isEmpty)
+        scene.pass(milliseconds: 494)
+        #expect(scene.take() == ["cancel second at 10", "fail second 408/maybe"])
+    }
+
     @Test("Timers of calls that ended go within a turn of the wheel, however long their deadlines were")
     func timers() throws {
         let scene = CallScene()
