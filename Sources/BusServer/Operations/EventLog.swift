@@ -2,10 +2,14 @@ import BusCore
 import BusSession
 import BusWire
 import Logging
+import Synchronization
 
 /// Writes the broker's events as log lines: one line for each event, with stable names for what it is about.
-struct EventLog: Sendable {
+///
+/// Kinds of events that clients can cause as fast as they send have a budget of lines.
+final class EventLog: Sendable {
     private let logger: Logger
+    private let budget = Mutex(LineBudget())
 
     init(_ logger: Logger) {
         self.logger = logger
@@ -25,6 +29,7 @@ struct EventLog: Sendable {
     }
 
     func write(_ event: BrokerEvent) {
+        guard self.hasBudget(for: event) else { return }
         switch event {
         case .connected(let client, let version, let origin, let isResumed):
             self.logger.info(
@@ -54,5 +59,21 @@ struct EventLog: Sendable {
         case .call(let kind, let function, let detail):
             self.logger.info("call \(kind)", metadata: ["function": "\(function)", "detail": "\(detail)"])
         }
+    }
+
+    private func hasBudget(for event: BrokerEvent) -> Bool {
+        let kind: String
+        switch event {
+        case .call(let name, _, _): kind = "call \(name)"
+        case .denied: kind = "not allowed"
+        case .refused: kind = "connection refused"
+        default: return true
+        }
+        let now = LoopDriver.now().nanoseconds
+        guard let leftOut = self.budget.withLock({ $0.admit(kind, nanoseconds: now) }) else { return false }
+        if leftOut > 0 {
+            self.logger.info("lines left out", metadata: ["line": "\(kind)", "count": "\(leftOut)"])
+        }
+        return true
     }
 }
