@@ -51,8 +51,8 @@ extension CallTable {
     func openCall(_ key: CallKey) -> Int {
         var call = self.named.first(key.hash)
         while call >= 0 {
-            if self.calls[call].keyHash == key.hash, self.calls[call].request.caller == key.caller,
-                self.calls[call].request.address.isTopicForm == key.isTopicForm, self.isNamed(call, key.name)
+            if self.calls[call].keyHash == key.hash, self.calls[call].caller == key.caller,
+                self.calls[call].address.isTopicForm == key.isTopicForm, self.isNamed(call, key.name)
             {
                 return call
             }
@@ -62,8 +62,8 @@ extension CallTable {
     }
 
     private func isNamed(_ call: Int, _ name: Correlation) -> Bool {
-        self.calls[call].request.address.isTopicForm
-            ? self.calls[call].request.address.name == name : self.calls[call].request.address.correlation == name
+        self.calls[call].address.isTopicForm
+            ? self.calls[call].address.name == name : self.calls[call].address.correlation == name
     }
 
     mutating func enterName(_ call: Int, _ hash: UInt64) {

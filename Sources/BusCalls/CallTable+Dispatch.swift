@@ -4,8 +4,8 @@ import BusContract
 extension CallTable {
     /// Gives the call to the best instance that can take it now; `false` when there is none, or when its time is up.
     mutating func dispatch(_ call: Int, now: UInt64, effects: inout [Effect]) -> Bool {
-        let deadline = self.calls[call].request.deadline
-        guard deadline > now, let message = self.calls[call].request.message, let seat = self.chooseSeat(for: call)
+        let deadline = self.calls[call].deadline
+        guard deadline > now, let message = self.calls[call].message, let seat = self.chooseSeat(for: call)
         else { return false }
         let function = self.calls[call].function
         let instance = self.functions[function].seats[seat].instance
@@ -14,7 +14,7 @@ extension CallTable {
         self.functions[function].seats[seat].running += 1
         self.functions[function].runningCount += 1
         self.functions[function].statistics.queueTime.record(nanoseconds: now - self.calls[call].queuedAt)
-        if self.calls[call].request.isKeyed, let key = self.calls[call].request.key {
+        if self.calls[call].isKeyed, let key = self.calls[call].key {
             self.keyIsServed(key, at: function, by: instance, call: call)
         }
         self.calls[call].state = .running
@@ -30,15 +30,15 @@ extension CallTable {
                     function: self.functions[function].name, instance: client,
                     forms: self.functions[function].seats[seat].forms,
                     remainingNanoseconds: self.limitAttempt(call, remaining: deadline - now, now: now),
-                    attempt: self.calls[call].attempt, caller: self.calls[call].request.caller,
-                    address: self.calls[call].request.address, order: self.calls[call].order)))
+                    attempt: self.calls[call].attempt, caller: self.calls[call].caller,
+                    address: self.calls[call].address, order: self.calls[call].order)))
         return true
     }
 
     /// The function's own timeout bounds each attempt, within what the caller asks. The instance says itself that it is
     /// over, and why; the broker only when it does not.
     private mutating func limitAttempt(_ call: Int, remaining: UInt64, now: UInt64) -> UInt64 {
-        let deadline = self.calls[call].request.deadline
+        let deadline = self.calls[call].deadline
         self.calls[call].attemptEndsAt = deadline
         guard let milliseconds = self.functions[self.calls[call].function].terms.timeoutMilliseconds,
             milliseconds < remaining / 1_000_000
@@ -56,7 +56,7 @@ extension CallTable {
         let function = self.calls[call].function
         let count = self.functions[function].seats.count
         guard count > 0 else { return nil }
-        if self.calls[call].request.isKeyed, let key = self.calls[call].request.key {
+        if self.calls[call].isKeyed, let key = self.calls[call].key {
             return self.keyedSeat(at: function, key: key, call: call)
         }
         var best = -1
@@ -92,7 +92,7 @@ extension CallTable {
     func isWilling(_ seat: Int, at function: Int, _ call: Int) -> Bool {
         guard self.functions[function].seats[seat].isOpen else { return false }
         let instance = self.functions[function].seats[seat].instance
-        guard self.calls[call].request.packetBytes <= self.instances[instance].terms.packetBytesMax else {
+        guard self.calls[call].packetBytes <= self.instances[instance].terms.packetBytesMax else {
             return false
         }
         return self.calls[call].refusedBy.isEmpty

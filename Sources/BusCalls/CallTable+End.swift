@@ -10,25 +10,36 @@ extension CallTable {
                 if self.callers[place].generation == entry.generation { self.forgetDue(ofCaller: place, now: now) }
                 continue
             }
-            guard self.calls[entry.call].generation == entry.generation else { continue }
+            // A timer that was set to an earlier instant meanwhile.
+            guard self.calls[entry.call].armedAt == entry.due else { continue }
+            self.calls[entry.call].armedAt = .max
             self.becomeDue(entry.call, now: now, effects: &effects)
+            guard self.calls[entry.call].state != .done else { continue }
+            self.arm(entry.call, at: self.nextDue(of: entry.call, now: now))
         }
+    }
+
+    /// When something must happen to an open call.
+    private func nextDue(of call: Int, now: UInt64) -> UInt64 {
+        let deadline = self.calls[call].deadline
+        if self.calls[call].state == .running { return min(deadline, self.calls[call].attemptEndsAt) }
+        return self.calls[call].waitsUntil > now ? min(deadline, self.calls[call].waitsUntil) : deadline
     }
 
     private mutating func becomeDue(_ call: Int, now: UInt64, effects: inout [Effect]) {
         switch self.calls[call].state {
         case .done: break
-        case .queued where self.calls[call].request.deadline <= now:
+        case .queued where self.calls[call].deadline <= now:
             let function = self.calls[call].function
             let unblocks = self.mayBlockOthers(call)
             self.expire(call, now: now, effects: &effects)
             if unblocks { self.dispatchQueue(of: function, now: now, effects: &effects) }
-        case .running where self.calls[call].request.deadline <= now:
+        case .running where self.calls[call].deadline <= now:
             self.expire(call, now: now, effects: &effects)
         case .running where self.calls[call].attemptEndsAt <= now:
             self.expire(call, now: now, effects: &effects)
         case .queued where self.calls[call].waitsUntil <= now && !self.hasInstance(call):
-            let name = self.calls[call].request.function
+            let name = self.name(of: call)
             self.finish(call, .noInstance(name), now: now, effects: &effects)
         case .queued, .running: break
         }
@@ -40,16 +51,14 @@ extension CallTable {
         let calls = self.calls
         let callers = self.callers
         self.wheel.advance(to: now, into: &due) { entry in
-            entry.call >= 0
-                ? calls[entry.call].generation == entry.generation && calls[entry.call].state != .done
-                : callers[-1 - entry.call].generation == entry.generation
+            Self.isAlive(entry, calls, callers)
         }
         return due
     }
 
     /// Whether other calls can wait for this one although an instance has room for them: those of its key do.
     private func mayBlockOthers(_ call: Int) -> Bool {
-        self.calls[call].isWaiting && (self.calls[call].request.isKeyed || !self.calls[call].refusedBy.isEmpty)
+        self.calls[call].isWaiting && (self.calls[call].isKeyed || !self.calls[call].refusedBy.isEmpty)
     }
 
     /// What is known of a call that ends without an answer.
@@ -58,17 +67,17 @@ extension CallTable {
     }
 
     mutating func expire(_ call: Int, now: UInt64, effects: inout [Effect]) {
-        let name = self.calls[call].request.function
+        let name = self.name(of: call)
         let function = self.calls[call].function
         let isRunning = self.calls[call].state == .running
         let server = self.calls[call].server
-        let wasKeyed = self.calls[call].request.isKeyed
+        let wasKeyed = self.calls[call].isKeyed
         var failure = Failure.deadline(
             name, executed: self.executed(call),
-            milliseconds: (self.calls[call].request.deadline - self.calls[call].queuedAt) / 1_000_000)
+            milliseconds: (self.calls[call].deadline - self.calls[call].queuedAt) / 1_000_000)
         if isRunning {
             self.sendCancel(of: call, effects: &effects)
-            if self.calls[call].request.deadline > now,
+            if self.calls[call].deadline > now,
                 let milliseconds = self.functions[function].terms.timeoutMilliseconds
             {
                 failure = .executionTimeout(name, milliseconds: milliseconds)
@@ -87,7 +96,7 @@ extension CallTable {
         effects.append(
             .cancel(
                 Cancellation(
-                    function: self.calls[call].request.function, address: self.calls[call].request.address,
+                    function: self.name(of: call), address: self.calls[call].address,
                     instance: server, alias: self.calls[call].alias)))
     }
 
@@ -105,14 +114,14 @@ extension CallTable {
     private func findOpen(_ address: CallAddress, of caller: ClientHandle) -> Int? {
         if address.identifiesCall {
             let call = self.openCall(self.key(caller, address.name, isTopicForm: address.isTopicForm))
-            return call >= 0 && self.calls[call].request.address == address ? call : nil
+            return call >= 0 && self.calls[call].address == address ? call : nil
         }
         let place = self.placeOfCaller[caller]
         guard place >= 0 else { return nil }
         var found: Int?
         var call = self.callers[place].firstOpen
         while call >= 0 {
-            if self.calls[call].request.address == address {
+            if self.calls[call].address == address {
                 guard found == nil else { return nil }
                 found = call
             }
@@ -122,10 +131,10 @@ extension CallTable {
     }
 
     private mutating func cancel(_ call: Int, waits: Bool, now: UInt64, effects: inout [Effect]) {
-        let name = self.calls[call].request.function
+        let name = self.name(of: call)
         let function = self.calls[call].function
         let server = self.calls[call].state == .running ? self.calls[call].server : nil
-        let wasKeyed = self.calls[call].request.isKeyed
+        let wasKeyed = self.calls[call].isKeyed
         self.sendCancel(of: call, effects: &effects)
         if server != nil, waits { return }
         let unblocks = self.mayBlockOthers(call)
@@ -201,7 +210,7 @@ extension CallTable {
     private mutating func loseCall(_ call: Int, now: UInt64, effects: inout [Effect]) {
         let function = self.calls[call].function
         let mayRunAgain =
-            self.calls[call].request.isIdempotent == true && self.calls[call].request.deadline > now
+            self.calls[call].isIdempotent && self.calls[call].deadline > now
             && self.calls[call].attempt < self.limits.attemptsMax && self.hasWillingInstance(call)
         if mayRunAgain {
             self.takeBack(call)
@@ -210,7 +219,7 @@ extension CallTable {
             self.enterQueue(call)
             return
         }
-        let name = self.calls[call].request.function
+        let name = self.name(of: call)
         self.functions[function].statistics.lost += 1
         effects.append(.event(.lost, name, detail: "its instance left"))
         self.finish(call, .instanceLost(name), now: now, effects: &effects)

@@ -9,7 +9,7 @@ extension CallTable {
         if isKept {
             let entry = self.entry(of: call, now: now)
             let isRemembered = self.callers[caller].remembered.append(
-                entry, self.calls[call].request.address.name, answer)
+                entry, self.calls[call].address.name, answer)
             if isRemembered { self.armForgetting(caller, at: entry.forgottenAt) }
         }
         self.free(call)
@@ -23,7 +23,7 @@ extension CallTable {
         if isKept, let failure {
             let entry = self.entry(of: call, now: now)
             let isRemembered = self.callers[caller].remembered.append(
-                entry, self.calls[call].request.address.name, failure)
+                entry, self.calls[call].address.name, failure)
             if isRemembered { self.armForgetting(caller, at: entry.forgottenAt) }
         }
         self.free(call)
@@ -36,16 +36,16 @@ extension CallTable {
         // Nobody who is asked now saw it, but the instance that was lost may have.
         if self.calls[call].mayHaveRun, failure.executed == .none { failure.executed = .maybe }
         self.functions[self.calls[call].function].statistics.count(failure, now: now)
-        effects.append(.fail(failure, self.calls[call].request.address, isReplay: false))
+        effects.append(.fail(failure, self.calls[call].address, isReplay: false))
         // Another attempt comes with the same address and must not be answered from memory. After its deadline there is
         // none.
-        let isIdempotent = self.calls[call].request.isIdempotent == true
+        let isIdempotent = self.calls[call].isIdempotent
         let isFinal = failure.status == .deadline || !failure.isRetriable(isIdempotent: isIdempotent)
         self.end(call, remembering: isFinal ? failure : nil, now: now)
     }
 
     private func mayBeAskedAgain(_ call: Int) -> Bool {
-        self.calls[call].request.isRemembered && self.calls[call].isNamed
+        self.calls[call].isRemembered && self.calls[call].isNamed
     }
 
     /// Takes a call out of every list but the index of names; returns the place of its caller.
@@ -58,11 +58,11 @@ extension CallTable {
         }
         self.calls[call].state = .done
         if !self.calls[call].refusedBy.isEmpty { self.calls[call].refusedBy = [] }
-        self.calls[call].request.message = nil
-        let caller = self.placeOfCaller[self.calls[call].request.caller]
+        self.calls[call].message = nil
+        let caller = self.placeOfCaller[self.calls[call].caller]
         self.unlinkFromCaller(call, caller)
         // What is remembered is found by the caller, whom only the reply space names.
-        let isFound = isKept && alias == nil && !self.calls[call].request.isAnsweredElsewhere
+        let isFound = isKept && alias == nil && !self.calls[call].isAnsweredElsewhere
         if !isFound, let server = self.calls[call].server {
             self.ended.advance(to: now, countMax: self.limits.endedCallsMax - 1)
             self.ended.append(
@@ -76,8 +76,8 @@ extension CallTable {
     /// Of the topic and the correlation data with which the answer of a call would come.
     private func answerHash(of call: Int, alias: String?, at server: ClientHandle) -> UInt64 {
         var hash = WordHash(seed: self.seed)
-        hash.combine(alias ?? self.calls[call].request.address.replyTopic)
-        (alias == nil ? self.calls[call].request.address.correlation : Correlation()).combine(into: &hash)
+        hash.combine(alias ?? self.calls[call].address.replyTopic)
+        (alias == nil ? self.calls[call].address.correlation : Correlation()).combine(into: &hash)
         hash.combine(UInt64(server.rawValue))
         return hash.value
     }
@@ -106,18 +106,21 @@ extension CallTable {
     }
 
     private func entry(of call: Int, now: UInt64) -> RememberedCalls.Entry {
-        let name = self.calls[call].request.address.name
+        let name = self.calls[call].address.name
         var entry = RememberedCalls.Entry(
             CallKey(
-                caller: self.calls[call].request.caller, name: name,
-                isTopicForm: self.calls[call].request.address.isTopicForm, hash: self.calls[call].keyHash),
+                caller: self.calls[call].caller, name: name,
+                isTopicForm: self.calls[call].address.isTopicForm, hash: self.calls[call].keyHash),
             function: self.reference(ofFunction: self.calls[call].function), server: self.calls[call].server)
-        entry.digest = self.calls[call].request.digest
-        var hash = WordHash(seed: self.seed)
-        hash.combine(self.calls[call].request.address.replyTopic)
-        entry.topicHash = hash.value
+        entry.digest = self.calls[call].digest
+        // Answers from elsewhere do not look for it here.
+        if !self.calls[call].isAnsweredElsewhere {
+            var hash = WordHash(seed: self.seed)
+            hash.combine(self.calls[call].address.replyTopic)
+            entry.topicHash = hash.value
+        }
         entry.forgottenAt = max(
-            self.calls[call].request.deadline, now + self.limits.replaySeconds * 1_000_000_000)
+            self.calls[call].deadline, now + self.limits.replaySeconds * 1_000_000_000)
         return entry
     }
 

@@ -67,6 +67,8 @@ extension CallTable {
         }
     }
 
+    func name(of call: Int) -> FunctionName { self.functions[self.calls[call].function].name }
+
     func reference(ofFunction place: Int) -> FunctionReference {
         FunctionReference(place: Int32(place), generation: self.functions[place].generation)
     }

@@ -2,7 +2,7 @@
 extension CallTable {
     mutating func linkToInstance(_ call: Int, _ place: Int) {
         let last = self.instances[place].append(call)
-        if self.calls[call].request.isAnsweredElsewhere { self.instances[place].plainCount += 1 }
+        if self.calls[call].isAnsweredElsewhere { self.instances[place].plainCount += 1 }
         self.calls[call].previousOfInstance = last
         self.calls[call].nextOfInstance = -1
         if last >= 0 { self.calls[last].nextOfInstance = call }
@@ -22,10 +22,10 @@ extension CallTable {
         self.calls[call].instance = -1
         self.functions[function].runningCount -= 1
         if let seat = self.seat(of: place, at: function) { self.functions[function].seats[seat].running -= 1 }
-        if self.calls[call].request.isKeyed, let key = self.calls[call].request.key {
+        if self.calls[call].isKeyed, let key = self.calls[call].key {
             self.functions[function].keys[key]?.runningCount -= 1
         }
-        if self.calls[call].request.isAnsweredElsewhere { self.instances[place].plainCount -= 1 }
+        if self.calls[call].isAnsweredElsewhere { self.instances[place].plainCount -= 1 }
         if !self.callOfAlias.isEmpty, let alias = self.calls[call].alias {
             self.callOfAlias[alias] = nil
             self.calls[call].alias = nil
@@ -35,7 +35,7 @@ extension CallTable {
     }
 
     mutating func linkToCaller(_ call: Int) {
-        let place = self.makeCaller(self.calls[call].request.caller)
+        let place = self.makeCaller(self.calls[call].caller)
         self.callers[place].lastFunction = self.calls[call].function
         let first = self.callers[place].prepend(call)
         self.calls[call].nextOfCaller = first
@@ -93,8 +93,20 @@ extension CallTable {
 
     // MARK: Timers
 
+    /// Sets the timer of a row, if it would not come before. Rows are used again and again: the timer that an earlier call
+    /// has left finds out what the present one waits for, so that a row has one in the wheel, not one for each call.
     mutating func arm(_ call: Int, at due: UInt64) {
-        self.wheel.add(DeadlineWheel.Entry(due: due, call: call, generation: self.calls[call].generation))
+        guard self.calls[call].armedAt > due else { return }
+        self.calls[call].armedAt = due
+        self.wheel.add(DeadlineWheel.Entry(due: due, call: call))
+    }
+
+    /// Whether an entry of the wheel still means something.
+    static func isAlive(
+        _ entry: DeadlineWheel.Entry, _ calls: ContiguousArray<Call>, _ callers: ContiguousArray<Caller>
+    ) -> Bool {
+        guard entry.call >= 0 else { return callers[-1 - entry.call].generation == entry.generation }
+        return calls[entry.call].armedAt == entry.due && calls[entry.call].state != .done
     }
 
     /// Entries of callers stand below zero in the wheel.

@@ -13,8 +13,6 @@ extension CallTable {
         package var isIdempotent: Bool?
         /// Calls with the same key go to the same instance and stay in order.
         package var key: String?
-        /// Set on admission and asked at every step: the key itself would be copied with its row.
-        var isKeyed = false
         package var waitNanoseconds: UInt64 = 0
         package var acceptsProgress = false
         /// The answer goes to a topic outside the reply space.
@@ -26,12 +24,9 @@ extension CallTable {
         /// Bytes of the payload, and of the largest packet that an instance may get for it.
         package var payloadBytes = 0
         package var packetBytes = 0
-        /// Dropped when the call has ended: what is remembered of it is its answer.
-        var message: Message?
+        var message: Message
         /// The same request may come again and is then answered from memory.
         package var isRemembered: Bool
-        /// Set on admission.
-        var deadline: UInt64 = 0
 
         package init(
             caller: ClientHandle, function: FunctionName, address: CallAddress, digest: UInt64, message: Message,

@@ -22,7 +22,7 @@ extension CallTable {
         if count > self.functions[function].statistics.queuedMost {
             self.functions[function].statistics.queuedMost = count
         }
-        if self.calls[call].request.isKeyed, let key = self.calls[call].request.key {
+        if self.calls[call].isKeyed, let key = self.calls[call].key {
             self.functions[function].keys[key, default: KeyHome()].waitingCount += 1
         }
         self.waitingFunctions.insert(function)
@@ -45,7 +45,7 @@ extension CallTable {
         let function = self.calls[call].function
         self.calls[call].isWaiting = false
         self.functions[function].queuedCount -= 1
-        if self.calls[call].request.isKeyed, let key = self.calls[call].request.key {
+        if self.calls[call].isKeyed, let key = self.calls[call].key {
             self.keyWaitsLess(key, at: function)
         }
         let waiting = self.functions[function].queuedCount
@@ -60,7 +60,7 @@ extension CallTable {
 
     /// Whether an older call with the same key waits, which this one must not overtake.
     func isBehindItsKey(_ call: Int) -> Bool {
-        guard self.calls[call].request.isKeyed, let key = self.calls[call].request.key else { return false }
+        guard self.calls[call].isKeyed, let key = self.calls[call].key else { return false }
         return self.functions[self.calls[call].function].keys[key]?.waitingCount ?? 0 > 0
     }
 
@@ -103,12 +103,12 @@ extension CallTable {
         var blockedKeys: Set<String> = []
         while isThorough || self.hasRoom(function), let entry = self.functions[function].queue.popFirst() {
             guard self.isQueued(entry) else { continue }
-            let key = self.calls[entry.call].request.key
+            let key = self.calls[entry.call].key
             if let key, blockedKeys.contains(key) {
                 passed.append(entry)
                 continue
             }
-            if self.calls[entry.call].request.deadline <= now {
+            if self.calls[entry.call].deadline <= now {
                 self.expire(entry.call, now: now, effects: &effects)
                 continue
             }
@@ -143,7 +143,7 @@ extension CallTable {
         for seat in self.functions[function].seats where seat.isOpen {
             limit = max(limit, self.instances[seat.instance].terms.packetBytesMax)
         }
-        let bytes = self.calls[call].request.packetBytes
+        let bytes = self.calls[call].packetBytes
         guard limit >= 0, bytes > limit else { return nil }
         return .packetTooLarge(self.functions[function].name, bytes: bytes, limit: limit)
     }

@@ -20,14 +20,14 @@ extension CallTable {
             return self.late(self.reference(ofFunction: self.calls[call].function), effects: &effects)
         }
         if outcome.isInterim {
-            return self.calls[call].request.acceptsProgress
+            return self.calls[call].acceptsProgress
                 ? .deliverInterim(self.answered(call, now: now)) : .swallowed
         }
         if outcome.isRefusal { return self.passOn(call, from: client, outcome, now: now, effects: &effects) }
         let function = self.calls[call].function
         self.count(outcome, of: call, now: now, effects: &effects)
         let answered = self.answered(call, now: now)
-        let wasKeyed = self.calls[call].request.isKeyed
+        let wasKeyed = self.calls[call].isKeyed
         self.end(call, answer, now: now)
         self.dispatchAfter(function, at: client, wasKeyed: wasKeyed, now: now, effects: &effects)
         return .deliver(answered)
@@ -56,9 +56,9 @@ extension CallTable {
 
     private func answered(_ call: Int, now: UInt64) -> Answered {
         var answered = Answered(
-            caller: self.calls[call].request.caller, function: self.calls[call].request.function,
-            address: self.calls[call].request.address)
-        if self.calls[call].request.isTraced {
+            caller: self.calls[call].caller, function: self.name(of: call),
+            address: self.calls[call].address)
+        if self.calls[call].isTraced {
             let dispatchedAt = self.calls[call].dispatchedAt
             answered.trace = Answered.Trace(
                 queueNanoseconds: dispatchedAt - self.calls[call].queuedAt,
@@ -110,7 +110,7 @@ extension CallTable {
     private func findNamed(_ key: CallKey, _ address: AnswerAddress, now: UInt64) -> Found {
         let call = self.openCall(key)
         if call >= 0 {
-            let isMeant = key.isTopicForm || self.calls[call].request.address.isAt(address.topic)
+            let isMeant = key.isTopicForm || self.calls[call].address.isAt(address.topic)
             return isMeant ? .open(call) : .none
         }
         let place = self.placeOfCaller[key.caller]
@@ -129,9 +129,9 @@ extension CallTable {
         var isOnly = true
         var call = self.instances[place].firstRunning
         while call >= 0 {
-            if self.calls[call].request.address.isAt(address.topic), self.calls[call].alias == nil {
-                if self.calls[call].request.address.correlation.isEmpty
-                    || self.calls[call].request.address.correlation == address.correlation
+            if self.calls[call].address.isAt(address.topic), self.calls[call].alias == nil {
+                if self.calls[call].address.correlation.isEmpty
+                    || self.calls[call].address.correlation == address.correlation
                 {
                     return call
                 }
@@ -157,7 +157,7 @@ extension CallTable {
         guard self.calls[reference.call].generation == reference.generation,
             self.calls[reference.call].state == .running
         else { return }
-        self.calls[reference.call].request.message = message
+        self.calls[reference.call].message = message
     }
 
     // MARK: Refusals
@@ -167,7 +167,7 @@ extension CallTable {
         _ call: Int, from client: ClientHandle, _ outcome: Outcome, now: UInt64, effects: inout [Effect]
     ) -> Disposition {
         let function = self.calls[call].function
-        let wasKeyed = self.calls[call].request.isKeyed
+        let wasKeyed = self.calls[call].isKeyed
         let answered = self.answered(call, now: now)
         self.calls[call].refusedBy.append(client)
         self.takeBack(call)
@@ -177,7 +177,7 @@ extension CallTable {
                 self.enterQueue(call)
             } else if self.calls[call].mayHaveRun {
                 // The refusal would say that nobody ran it.
-                let name = self.calls[call].request.function
+                let name = self.name(of: call)
                 self.finish(call, .instanceLost(name), now: now, effects: &effects)
             } else {
                 self.functions[function].statistics.refused += 1

@@ -49,8 +49,8 @@ extension CallTable {
         let open = self.openCall(key)
         if open >= 0 {
             let isSame =
-                self.calls[open].request.digest == request.digest
-                && self.calls[open].request.function == request.function
+                self.calls[open].digest == request.digest
+                && self.name(of: open) == request.function
             return isSame ? 0x00 : self.refuseMismatch(request, effects: &effects)
         }
         let caller = self.placeOfCaller[request.caller]
@@ -103,19 +103,15 @@ extension CallTable {
         let timeout = min(
             request.timeoutNanoseconds ?? self.timeout(ofFunction: function),
             self.limits.timeoutSecondsMax * 1_000_000_000)
-        let wait = min(request.waitNanoseconds, timeout)
         let call = self.makeRow(request)
-        self.calls[call].request.deadline = now + timeout
-        self.calls[call].request.isKeyed = self.calls[call].request.key != nil
-        if self.calls[call].request.isIdempotent == nil {
-            self.calls[call].request.isIdempotent = self.functions[function].terms.isIdempotent
-        }
+        self.calls[call].deadline = now + timeout
+        self.calls[call].isIdempotent = request.isIdempotent ?? self.functions[function].terms.isIdempotent
         self.calls[call].state = .queued
         self.calls[call].function = function
         self.calls[call].order = self.admittedCount
         self.admittedCount += 1
         self.calls[call].queuedAt = now
-        self.calls[call].waitsUntil = now + wait
+        self.calls[call].waitsUntil = now + min(request.waitNanoseconds, timeout)
         self.linkToCaller(call)
         self.arm(call, at: now + timeout)
         return call
@@ -124,15 +120,28 @@ extension CallTable {
     /// A row that was used before is filled in where it lies: it is large. What its last call has left empty or off
     /// stays so.
     private mutating func makeRow(_ request: Request) -> Int {
-        guard let reused = self.freeCalls.popLast() else {
-            self.calls.append(Call(request: request))
-            return self.calls.count - 1
+        let call: Int
+        if let reused = self.freeCalls.popLast() {
+            call = reused
+            self.calls[call].caller = request.caller
+            self.calls[call].address = request.address
+            self.calls[call].server = nil
+            self.calls[call].attempt = 0
+            self.calls[call].mayHaveRun = false
+        } else {
+            call = self.calls.count
+            self.calls.append(Call(caller: request.caller, address: request.address))
         }
-        self.calls[reused].request = request
-        self.calls[reused].server = nil
-        self.calls[reused].attempt = 0
-        self.calls[reused].mayHaveRun = false
-        return reused
+        self.calls[call].message = request.message
+        self.calls[call].key = request.key
+        self.calls[call].isKeyed = request.key != nil
+        self.calls[call].isRemembered = request.isRemembered
+        self.calls[call].isAnsweredElsewhere = request.isAnsweredElsewhere
+        self.calls[call].acceptsProgress = request.acceptsProgress
+        self.calls[call].isTraced = request.isTraced
+        self.calls[call].digest = request.digest
+        self.calls[call].packetBytes = request.packetBytes
+        return call
     }
 
     private func timeout(ofFunction function: Int) -> UInt64 {
@@ -165,10 +174,10 @@ extension CallTable {
             self.functions[function].statistics.refused += 1
             return self.end(call, with: failure, now: now, effects: &effects)
         }
-        if !hasInstances, self.calls[call].waitsUntil < self.calls[call].request.deadline {
+        if !hasInstances, self.calls[call].waitsUntil < self.calls[call].deadline {
             self.arm(call, at: self.calls[call].waitsUntil)
         }
-        self.calls[call].request.message = self.calls[call].request.message?.kept()
+        self.calls[call].message = self.calls[call].message?.kept()
         self.enterQueue(call)
         return 0x00
     }

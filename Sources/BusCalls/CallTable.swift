@@ -19,7 +19,10 @@ import DequeModule
 /// more in all than its bound; a call leaves the list of its instance and of its caller when it is done; no call waits
 /// that an instance with room could take; calls of one key go to one instance at a time, in the order of their
 /// admission. Messages are opaque here: the owner of the table delivers them.
-package struct CallTable: Sendable {
+///
+/// It cannot be copied, and `anchor` makes the compiler pass it by its address: a call of a method that only reads would
+/// otherwise move its 360 bytes, eleven times for each call.
+package struct CallTable: ~Copyable, Sendable {
     package typealias Message = any CallMessage
 
     enum State: Equatable, Sendable {
@@ -28,10 +31,25 @@ package struct CallTable: Sendable {
 
     struct Call: Sendable {
         var generation: UInt32 = 0
+        var state = State.done
+        // Of the request.
+        var caller: ClientHandle
+        var address: CallAddress
+        /// Dropped when the call has ended: what is remembered of it is its answer.
+        var message: Message?
+        var key: String?
+        /// Asked at every step: the key itself would be copied with its row.
+        var isKeyed = false
+        var isIdempotent = false
+        var isRemembered = true
+        var isAnsweredElsewhere = false
+        var acceptsProgress = false
+        var isTraced = false
+        var digest: UInt64 = 0
+        var packetBytes = 0
+        var deadline: UInt64 = 0
         /// The number of its admission: calls wait in this order, also those that come back to the queue.
         var order: UInt64 = 0
-        var state = State.done
-        var request: Request
         var function = 0
         /// Place of the instance that runs it, -1 for none.
         var instance = -1
@@ -48,6 +66,8 @@ package struct CallTable: Sendable {
         var dispatchedAt: UInt64 = 0
         /// When its instance has had the function's own timeout and more.
         var attemptEndsAt: UInt64 = 0
+        /// When the row's timer comes, which may be one that an earlier call has set.
+        var armedAt = UInt64.max
         /// Instances that refused it unread.
         var refusedBy: [ClientHandle] = []
         /// The reply topic under which its instance knows it, where that is not the caller's.
@@ -165,6 +185,9 @@ package struct CallTable: Sendable {
         }
     }
 
+    /// Never read. The compiler knows no size for what may lie in here, and moves no value that holds it: neither the
+    /// table nor the broker around it.
+    private let anchor: any Sendable = ()
     package let limits: CallLimits
     var calls: ContiguousArray<Call> = []
     var freeCalls: [Int] = []

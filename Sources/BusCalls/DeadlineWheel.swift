@@ -7,7 +7,7 @@ struct DeadlineWheel: Sendable {
     struct Entry: Sendable {
         var due: UInt64
         var call: Int
-        var generation: UInt32
+        var generation: UInt32 = 0
     }
 
     static let tick: UInt64 = 4_000_000
@@ -51,8 +51,8 @@ struct DeadlineWheel: Sendable {
         return nil
     }
 
-    /// Takes out everything that is due at `now`. An entry that is met before its time stays only if `isAlive`: so one
-    /// that means nothing any more is here for a turn at most, however far away it was.
+    /// Takes out everything that is due at `now`. An entry that is met before its time stays only if `isAlive`, and comes
+    /// out otherwise: so one that means nothing any more is here for a turn at most, however far away it was.
     mutating func advance(to now: UInt64, into due: inout [Entry], isAlive: (Entry) -> Bool = { _ in true }) {
         let target = now / Self.tick
         guard self.count > 0 else {
@@ -70,7 +70,7 @@ struct DeadlineWheel: Sendable {
     private mutating func takeSlot(_ slot: Int, now: UInt64, into due: inout [Entry], isAlive: (Entry) -> Bool) {
         var kept: [Entry] = []
         for entry in self.slots[slot] {
-            if entry.due <= now { due.append(entry) } else if isAlive(entry) { kept.append(entry) }
+            if entry.due > now, isAlive(entry) { kept.append(entry) } else { due.append(entry) }
         }
         self.count -= self.slots[slot].count - kept.count
         self.slots[slot] = kept

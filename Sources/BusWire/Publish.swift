@@ -248,14 +248,19 @@ struct PropertyFindings {
         var position = 0
         while position < block.count {
             let property = block.encodedProperty(at: position)
-            switch property.identifier {
-            case .topicAlias: self.topicAlias = block.uint16(at: property.valueStart)
-            case .messageExpiryInterval: self.expiryOffset = property.valueStart
-            case .subscriptionIdentifier: self.hasSubscriptionIdentifiers = true
-            case .payloadFormatIndicator: self.claimsUTF8 = block[property.valueStart] == 1
-            default: break
-            }
+            self.note(block, property, at: property.valueStart)
             position = property.end
+        }
+    }
+
+    /// - Parameter offset: where the value lies in the block that is described.
+    mutating func note(_ block: Span<UInt8>, _ property: Properties.EncodedProperty, at offset: Int) {
+        switch property.identifier {
+        case .topicAlias: self.topicAlias = block.uint16(at: property.valueStart)
+        case .messageExpiryInterval: self.expiryOffset = offset
+        case .subscriptionIdentifier: self.hasSubscriptionIdentifiers = true
+        case .payloadFormatIndicator: self.claimsUTF8 = block[property.valueStart] == 1
+        default: break
         }
     }
 }

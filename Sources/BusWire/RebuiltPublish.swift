@@ -18,6 +18,7 @@ extension Publish {
         let capacity = topicLength + self.propertiesByteCount + growth + self.payloadLength
         var content = ByteBufferAllocator().buffer(capacity: capacity)
         var length = 0
+        var findings = PropertyFindings()
         unsafe self.content.withUnsafeReadableBytes { source in
             _ = unsafe content.writeWithUnsafeMutableBytes(minimumWritableBytes: capacity) { target in
                 var writer = unsafe PropertyWriter(target)
@@ -28,15 +29,15 @@ extension Publish {
                 }
                 let end = self.payloadOffset
                 let block = unsafe UnsafeRawBufferPointer(rebasing: source[self.blockOffset..<end])
+                writer.beginProperties()
                 unsafe writer.copy(block, without: isDropped)
                 adding(&writer)
                 length = writer.count - topicLength
+                findings = writer.findings
                 unsafe writer.write(UnsafeRawBufferPointer(rebasing: source[end...]))
                 return writer.count
             }
         }
-        let findings = PropertyFindings(
-            content.readableBytesUInt8Span.extracting(topicLength..<topicLength + length))
         var rebuilt = Publish(
             content: content,
             layout: Layout(
@@ -68,6 +69,9 @@ extension Publish {
 @safe package struct PropertyWriter {
     private let target: UnsafeMutableRawBufferPointer
     package private(set) var count = 0
+    private var propertiesStart = 0
+    /// What forwarding needs to know of the properties that were written: a second walk over them is spared.
+    fileprivate private(set) var findings = PropertyFindings()
 
     init(_ target: UnsafeMutableRawBufferPointer) {
         unsafe self.target = target
@@ -101,6 +105,10 @@ extension Publish {
         if isWritten == nil { for byte in text.utf8 { self.write(byte) } }
     }
 
+    fileprivate mutating func beginProperties() {
+        self.propertiesStart = self.count
+    }
+
     /// Copies a block in runs as long as they come.
     mutating func copy(
         _ block: UnsafeRawBufferPointer, without isDropped: (Span<UInt8>, Properties.EncodedProperty) -> Bool
@@ -113,6 +121,9 @@ extension Publish {
             if isDropped(span, property) {
                 unsafe self.write(UnsafeRawBufferPointer(rebasing: block[runStart..<position]))
                 runStart = property.end
+            } else {
+                self.findings.note(
+                    span, property, at: self.count - self.propertiesStart + property.valueStart - runStart)
             }
             position = property.end
         }
@@ -147,6 +158,7 @@ extension Publish {
 
     package mutating func write(messageExpiry seconds: UInt32) {
         self.write(PropertyIdentifier.messageExpiryInterval.rawValue)
+        self.findings.expiryOffset = self.count - self.propertiesStart
         self.write(UInt16(seconds >> 16))
         self.write(UInt16(truncatingIfNeeded: seconds))
     }
@@ -162,7 +174,7 @@ extension Publish {
         for byte in bytes { self.write(byte) }
     }
 
-    /// Properties that were encoded before.
+    /// User properties that were encoded before.
     package mutating func write(encoded properties: Properties) {
         unsafe properties.encoded.withUnsafeReadableBytes { unsafe self.write($0) }
     }
@@ -218,6 +230,22 @@ extension Span<UInt8> {
     /// The value of a user property.
     package func userValue(_ property: Properties.EncodedProperty) -> String {
         self.string(property.valueStart + 4 + Int(self.uint16(at: property.valueStart)), property.end)
+    }
+
+    /// The value of a user property where it is a decimal number.
+    package func userNumber(_ property: Properties.EncodedProperty) -> UInt64? {
+        let start = property.valueStart + 4 + Int(self.uint16(at: property.valueStart))
+        guard start < property.end else { return nil }
+        var number: UInt64 = 0
+        for index in start..<property.end {
+            let digit = self[index] &- UInt8(ascii: "0")
+            guard digit < 10 else { return nil }
+            let (product, isTooLarge) = number.multipliedReportingOverflow(by: 10)
+            let (sum, isPast) = product.addingReportingOverflow(UInt64(digit))
+            guard !isTooLarge, !isPast else { return nil }
+            number = sum
+        }
+        return number
     }
 
     /// How many bytes a string, or the name of a user property has.

@@ -28,11 +28,11 @@ struct Echo: CallAnswer {
 }
 
 /// A call table, a clock and short words for what goes in and comes out.
-struct CallScene {
+final class CallScene {
     static let millisecond: UInt64 = 1_000_000
 
     var table: CallTable
-    var now: UInt64 = 5_000 * Self.millisecond
+    var now: UInt64 = 5_000 * CallScene.millisecond
     var effects: [CallTable.Effect] = []
 
     init(_ change: (inout CallLimits) -> Void = { _ in }) {
@@ -43,7 +43,7 @@ struct CallScene {
 
     // MARK: Inputs
 
-    mutating func subscribe(
+    func subscribe(
         _ instance: UInt32, to filter: String, capacity: Int = 64, terms: InstanceTerms? = nil
     ) throws {
         self.table.instanceSubscribed(
@@ -52,23 +52,23 @@ struct CallScene {
             now: self.now, effects: &self.effects)
     }
 
-    mutating func unsubscribe(_ instance: UInt32, from filter: String) throws {
+    func unsubscribe(_ instance: UInt32, from filter: String) throws {
         self.table.instanceUnsubscribed(
             ClientHandle(rawValue: instance), filter: try TopicFilter(filter), now: self.now, effects: &self.effects)
     }
 
-    mutating func serve(_ instance: UInt32, _ function: String = "demo/echo", capacity: Int = 64) throws {
+    func serve(_ instance: UInt32, _ function: String = "demo/echo", capacity: Int = 64) throws {
         try self.subscribe(instance, to: "$share/fc/fc/\(function)/req/#", capacity: capacity)
     }
 
-    mutating func catalog(_ function: String = "demo/echo", _ change: (inout FunctionDescriptor) -> Void) throws {
+    func catalog(_ function: String = "demo/echo", _ change: (inout FunctionDescriptor) -> Void) throws {
         var descriptor = FunctionDescriptor()
         change(&descriptor)
         self.table.catalogChanged(
             try FunctionName(parsing: function), descriptor, now: self.now, effects: &self.effects)
     }
 
-    mutating func presence(
+    func presence(
         _ instance: UInt32, _ status: InstanceDescriptor.Status, capacity: Int? = nil, functions: [String] = [],
         identifier: String = "i"
     ) {
@@ -85,7 +85,7 @@ struct CallScene {
     }
 
     @discardableResult
-    mutating func call(
+    func call(
         _ id: String, caller: UInt32 = 1, _ function: String = "demo/echo",
         _ change: (inout CallTable.Request) -> Void = { _ in }
     ) throws -> UInt8 {
@@ -98,7 +98,7 @@ struct CallScene {
     }
 
     @discardableResult
-    mutating func answer(
+    func answer(
         _ instance: UInt32, _ id: String, caller: UInt32 = 1, status: CallStatus = .ok, executed: Executed = .yes,
         isInterim: Bool = false, byteCount: Int = 10
     ) -> CallTable.Disposition {
@@ -108,7 +108,7 @@ struct CallScene {
     }
 
     @discardableResult
-    mutating func answer(
+    func answer(
         _ instance: UInt32, at address: CallAddress, caller: UInt32? = 1,
         _ outcome: CallTable.Outcome = CallTable.Outcome(), byteCount: Int = 10
     ) -> CallTable.Disposition {
@@ -122,22 +122,22 @@ struct CallScene {
     }
 
     @discardableResult
-    mutating func refuse(_ instance: UInt32, _ id: String, status: CallStatus = .overloaded) -> CallTable.Disposition {
+    func refuse(_ instance: UInt32, _ id: String, status: CallStatus = .overloaded) -> CallTable.Disposition {
         self.answer(instance, id, status: status, executed: .none)
     }
 
-    mutating func cancel(_ id: String, caller: UInt32 = 1, waits: Bool = false) {
+    func cancel(_ id: String, caller: UInt32 = 1, waits: Bool = false) {
         self.table.cancel(
             by: ClientHandle(rawValue: caller), Self.address(id, caller: caller), waits: waits, now: self.now,
             effects: &self.effects)
     }
 
-    mutating func leave(_ client: UInt32, hasSession: Bool = false) {
+    func leave(_ client: UInt32, hasSession: Bool = false) {
         self.table.clientLeft(
             ClientHandle(rawValue: client), hasSession: hasSession, now: self.now, effects: &self.effects)
     }
 
-    mutating func pass(milliseconds: UInt64) {
+    func pass(milliseconds: UInt64) {
         self.now += milliseconds * Self.millisecond
         self.table.advance(to: self.now, effects: &self.effects)
     }
@@ -145,13 +145,13 @@ struct CallScene {
     // MARK: Outputs
 
     /// What was decided since the last look, without events.
-    mutating func take() -> [String] {
+    func take() -> [String] {
         defer { self.effects.removeAll() }
         return self.effects.compactMap(Self.words)
     }
 
     /// The events since the last look; everything else stays.
-    mutating func takeEvents() -> [String] {
+    func takeEvents() -> [String] {
         var events: [String] = []
         var others: [CallTable.Effect] = []
         for effect in self.effects {

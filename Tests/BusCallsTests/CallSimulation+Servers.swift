@@ -53,7 +53,7 @@ extension CallSimulation {
         }
     }
 
-    mutating func serverComes() throws {
+    func serverComes() throws {
         let client = UInt32(self.random.number(below: Self.servers.count)) + Self.servers.lowerBound
         let isMany = self.random.chance(8)
         let isPlain = self.random.chance(20)
@@ -85,7 +85,7 @@ extension CallSimulation {
             effects: &self.effects)
     }
 
-    mutating func serverUnsubscribes() throws {
+    func serverUnsubscribes() throws {
         guard let client = self.pick(self.servers.keys.sorted()), let server = self.servers[client] else { return }
         var filter = "$share/g/fc/sim/+/req/#"
         if server.servesAll, self.random.chance(50) {
@@ -108,7 +108,7 @@ extension CallSimulation {
         if (0..<Self.functionCount).allSatisfy({ left.forms($0).isEmpty }) { self.clientLeaves(client) }
     }
 
-    mutating func clientLeaves() {
+    func clientLeaves() {
         if self.random.chance(60), let client = self.pick(self.servers.keys.sorted()) {
             self.clientLeaves(client)
         } else {
@@ -116,13 +116,13 @@ extension CallSimulation {
         }
     }
 
-    private mutating func clientLeaves(_ client: UInt32) {
+    private func clientLeaves(_ client: UInt32) {
         self.drop(client)
         self.table.clientLeft(
             ClientHandle(rawValue: client), hasSession: self.random.chance(50), now: self.now, effects: &self.effects)
     }
 
-    mutating func drop(_ client: UInt32) {
+    func drop(_ client: UInt32) {
         guard let server = self.servers.removeValue(forKey: client) else { return }
         for id in server.running {
             self.open[id]?.runningAt = nil
@@ -131,12 +131,12 @@ extension CallSimulation {
         }
     }
 
-    mutating func presence() {
+    func presence() {
         guard let client = self.pick(self.servers.keys.sorted()) else { return }
         self.presence(client)
     }
 
-    private mutating func presence(_ client: UInt32) {
+    private func presence(_ client: UInt32) {
         let identifier = "i\(self.random.number(below: 3))"
         if self.random.chance(15) {
             self.servers[client]?.words[identifier] = nil
@@ -155,7 +155,7 @@ extension CallSimulation {
             ClientHandle(rawValue: client), identifier, descriptor, now: self.now, effects: &self.effects)
     }
 
-    mutating func drain() {
+    func drain() {
         guard let client = self.pick(self.servers.keys.sorted()), self.random.chance(30) else { return }
         for function in 0..<Self.functionCount where self.servers[client]?.forms(function).isEmpty == false {
             // A function that nobody has named yet has nobody to drain.

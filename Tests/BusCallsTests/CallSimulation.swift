@@ -5,7 +5,7 @@ import BusTopics
 
 /// Callers and instances that do everything they can do to a call table, from a seed, and a model that knows what it may
 /// answer.
-struct CallSimulation {
+final class CallSimulation {
     /// A call as its caller sees it.
     struct Record {
         var id: String
@@ -65,11 +65,11 @@ struct CallSimulation {
         }
     }
 
-    mutating func fail(_ words: String) {
+    func fail(_ words: String) {
         if self.problem == nil { self.problem = words }
     }
 
-    mutating func step() throws {
+    func step() throws {
         switch self.random.number(below: 100) {
         case 0..<40: self.call()
         case 40..<66: self.answer()
@@ -86,7 +86,7 @@ struct CallSimulation {
     }
 
     /// Everyone goes home; nothing may be left.
-    mutating func finish() {
+    func finish() {
         for client in self.servers.keys.sorted() {
             self.drop(client)
             self.table.clientLeft(
@@ -105,7 +105,7 @@ struct CallSimulation {
 
     // MARK: What clients do
 
-    private mutating func call() {
+    private func call() {
         if self.random.chance(8), let known = self.pick(self.recent) { return self.send(known, isNew: false) }
         let caller = UInt32(self.random.number(below: Self.callers.count)) + Self.callers.lowerBound
         let id = "m\(self.admitted).\(self.random.next())"
@@ -122,7 +122,7 @@ struct CallSimulation {
         self.send(record, isNew: true)
     }
 
-    private mutating func send(_ record: Record, isNew: Bool) {
+    private func send(_ record: Record, isNew: Bool) {
         var record = record
         if !isNew, self.random.chance(10) { record.digest &+= 1 }
         if !isNew {
@@ -162,7 +162,7 @@ struct CallSimulation {
         self.openAtAddress[record.address] = record.id
     }
 
-    private mutating func answer() {
+    private func answer() {
         guard let client = self.pick(self.servers.keys.sorted()), let server = self.servers[client] else { return }
         var outcome = CallTable.Outcome()
         if self.random.chance(15) || server.running.isEmpty {
@@ -205,7 +205,7 @@ struct CallSimulation {
         }
     }
 
-    private mutating func reply(
+    private func reply(
         _ client: UInt32, _ address: CallAddress, _ outcome: CallTable.Outcome
     ) -> CallTable.Disposition {
         let echo = Echo(keptByteCount: self.random.number(below: 3_000))
@@ -223,25 +223,25 @@ struct CallSimulation {
             from: ClientHandle(rawValue: client), to: answer, outcome, echo, now: self.now, effects: &self.effects)
     }
 
-    private mutating func cancel() {
+    private func cancel() {
         guard let id = self.pick(self.open.keys.sorted()), let record = self.open[id] else { return }
         self.table.cancel(
             by: ClientHandle(rawValue: self.random.chance(90) ? record.caller : record.caller + 1), record.address,
             waits: self.random.chance(20), now: self.now, effects: &self.effects)
     }
 
-    private mutating func timePasses() {
+    private func timePasses() {
         self.now += UInt64(self.random.number(below: self.random.chance(3) ? 70_000 : 30)) * 1_000_000
         self.now += UInt64(self.random.number(below: 1_000_000))
         self.table.advance(to: self.now, effects: &self.effects)
         if let late = self.table.calls.first(where: {
-            $0.state != .done && $0.request.deadline + DeadlineWheel.tick <= self.now
+            $0.state != .done && $0.deadline + DeadlineWheel.tick <= self.now
         }) {
-            self.fail("a call to \(late.request.function) is open after its deadline")
+            self.fail("a call to \(self.table.functions[late.function].name) is open after its deadline")
         }
     }
 
-    mutating func pick<Element>(_ elements: [Element]) -> Element? {
+    func pick<Element>(_ elements: [Element]) -> Element? {
         elements.isEmpty ? nil : elements[self.random.number(below: elements.count)]
     }
 }
@@ -250,7 +250,7 @@ struct CallSimulation {
 
 extension CallSimulation {
     /// Judges what the table decided, in its order.
-    private mutating func settle() {
+    private func settle() {
         for effect in self.effects {
             switch effect {
             case .dispatch(let dispatch): self.dispatched(dispatch)
@@ -275,7 +275,7 @@ extension CallSimulation {
         self.effects.removeAll(keepingCapacity: true)
     }
 
-    private mutating func dispatched(_ dispatch: CallTable.Dispatch) {
+    private func dispatched(_ dispatch: CallTable.Dispatch) {
         let id = (dispatch.message as? Note)?.text ?? ""
         let client = dispatch.instance.rawValue
         let (remaining, attempt) = (dispatch.remainingNanoseconds, dispatch.attempt)
@@ -317,7 +317,7 @@ extension CallSimulation {
         self.servers[client]?.running.insert(id)
     }
 
-    private mutating func conclude(_ id: String) {
+    private func conclude(_ id: String) {
         guard let record = self.open.removeValue(forKey: id) else { return self.fail("\(id) ends twice") }
         self.openAtAddress[record.address] = nil
         self.aliases[id] = nil

@@ -7,7 +7,7 @@ struct CallSimulationTests {
         "Whatever clients do, every call ends once, nobody gets more than it takes, and nothing is left",
         arguments: 1...12)
     func anything(_ seed: Int) throws {
-        var simulation = try CallSimulation(seed: UInt64(seed))
+        let simulation = try CallSimulation(seed: UInt64(seed))
         for step in 0..<1_200 {
             try simulation.step()
             if let problem = simulation.problem {
@@ -24,7 +24,7 @@ struct CallSimulationTests {
     func replayable() throws {
         var ends: [String] = []
         for _ in 0..<2 {
-            var simulation = try CallSimulation(seed: 99)
+            let simulation = try CallSimulation(seed: 99)
             for _ in 0..<500 { try simulation.step() }
             ends.append("\(simulation.admitted) \(simulation.ended) \(simulation.replays) \(simulation.now)")
         }

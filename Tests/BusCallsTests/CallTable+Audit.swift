@@ -27,7 +27,7 @@ extension CallTable {
         if !self.waitingFunctions.isEmpty { return "functions wait" }
         if self.freeCalls.count != self.calls.count { return "rows are not free" }
         if let next = self.nextDeadline { return "the wheel wants \(next)" }
-        if self.calls.contains(where: { $0.request.message != nil }) { return "messages are kept" }
+        if self.calls.contains(where: { $0.message != nil }) { return "messages are kept" }
         return nil
     }
 
@@ -82,7 +82,7 @@ extension CallTable {
             var count = 0
             while call >= 0 {
                 let row = self.calls[call]
-                guard row.state != .done, row.request.caller == handle else {
+                guard row.state != .done, row.caller == handle else {
                     return "the list of caller \(handle.rawValue) holds a call that is done or another's"
                 }
                 count += 1
@@ -102,8 +102,8 @@ extension CallTable {
         let named = self.calls.filter(\.isNamed)
         if named.count != self.named.count { return "the index counts its calls wrong" }
         for (call, row) in self.calls.enumerated() where row.isNamed {
-            let address = row.request.address
-            let key = self.key(row.request.caller, address.name, isTopicForm: address.isTopicForm)
+            let address = row.address
+            let key = self.key(row.caller, address.name, isTopicForm: address.isTopicForm)
             if self.openCall(key) != call { return "an address leads to the call of another one" }
         }
         return nil
@@ -141,7 +141,7 @@ extension CallTable {
     private func idleInstance(for waiting: [QueueEntry], now: UInt64) -> ClientHandle? {
         for entry in waiting.prefix(200) {
             let row = self.calls[entry.call]
-            guard row.request.key == nil, row.request.deadline > now else { continue }
+            guard row.key == nil, row.deadline > now else { continue }
             let seats = self.functions[row.function].seats.indices
             let idle = seats.first {
                 self.load($0, at: row.function) != nil && self.isWilling($0, at: row.function, entry.call)
@@ -156,7 +156,7 @@ extension CallTable {
         guard !function.keys.isEmpty else { return nil }
         var calls: [String: [Call]] = [:]
         for row in self.calls where row.state != .done && row.function == place {
-            if let key = row.request.key { calls[key, default: []].append(row) }
+            if let key = row.key { calls[key, default: []].append(row) }
         }
         for (key, home) in function.keys {
             let mine = calls[key] ?? []

@@ -8,7 +8,7 @@ import Testing
 struct DispatchTests {
     @Test("A call goes to the instance of its function, and its answer to the caller (protocol §7)")
     func answered() throws {
-        var scene = CallScene()
+        let scene = CallScene()
         try scene.serve(10)
         #expect(try scene.call("a") == 0x00)
         #expect(scene.take() == ["dispatch a to 10"])
@@ -20,7 +20,7 @@ struct DispatchTests {
 
     @Test("The instance is told the time that remains")
     func remaining() throws {
-        var scene = CallScene()
+        let scene = CallScene()
         try scene.serve(10, capacity: 1)
         try scene.call("a")
         try scene.call("b") { $0.timeoutNanoseconds = 700 * CallScene.millisecond }
@@ -36,7 +36,7 @@ struct DispatchTests {
 
     @Test("Equal instances take turns")
     func turns() throws {
-        var scene = CallScene()
+        let scene = CallScene()
         for instance: UInt32 in [10, 11, 12] { try scene.serve(instance) }
         for id in ["a", "b", "c"] { try scene.call(id) }
         #expect(scene.take() == ["dispatch a to 10", "dispatch b to 11", "dispatch c to 12"])
@@ -44,7 +44,7 @@ struct DispatchTests {
 
     @Test("The instance with the least work for its capacity is chosen")
     func leastLoad() throws {
-        var scene = CallScene()
+        let scene = CallScene()
         try scene.serve(10, capacity: 2)
         try scene.serve(11, capacity: 8)
         for index in 0..<10 { try scene.call("\(index)") }
@@ -56,7 +56,7 @@ struct DispatchTests {
 
     @Test("Beyond its capacity an instance gets nothing, and the queue is served in order")
     func capacity() throws {
-        var scene = CallScene()
+        let scene = CallScene()
         try scene.serve(10, capacity: 1)
         for id in ["a", "b", "c"] { #expect(try scene.call(id) == 0x00) }
         #expect(scene.take() == ["dispatch a to 10"])
@@ -68,7 +68,7 @@ struct DispatchTests {
 
     @Test("Two functions that share an instance share it fairly: the longest waiting call is next")
     func sharedInstance() throws {
-        var scene = CallScene()
+        let scene = CallScene()
         try scene.serve(10, "demo/f", capacity: 1)
         try scene.serve(10, "demo/g", capacity: 1)
         try scene.call("0", "demo/f")
@@ -85,7 +85,7 @@ struct DispatchTests {
 
     @Test("An instance that comes takes what waits")
     func newcomer() throws {
-        var scene = CallScene()
+        let scene = CallScene()
         try scene.serve(10, capacity: 1)
         for id in ["a", "b", "c"] { try scene.call(id) }
         _ = scene.take()
@@ -98,7 +98,7 @@ struct DispatchTests {
 
     @Test("A key stays with its instance while that is there, and moves when it leaves")
     func stickiness() throws {
-        var scene = CallScene()
+        let scene = CallScene()
         for instance: UInt32 in 10..<20 { try scene.serve(instance) }
         var first: [String: String] = [:]
         for round in 0..<3 {
@@ -121,7 +121,7 @@ struct DispatchTests {
 
     @Test("Calls of one key stay in order, and others pass the one that waits for its instance")
     func keyOrder() throws {
-        var scene = CallScene()
+        let scene = CallScene()
         try scene.serve(10, capacity: 1)
         try scene.serve(11, capacity: 1)
         try scene.call("a1") { $0.key = "a" }
@@ -138,7 +138,7 @@ struct DispatchTests {
 
     @Test("A new call does not overtake one of its key that an instance refused")
     func keyAfterRefusal() throws {
-        var scene = CallScene()
+        let scene = CallScene()
         try scene.serve(10, capacity: 1)
         try scene.serve(11, capacity: 1)
         try scene.call("a1") { $0.key = "a" }
@@ -156,7 +156,7 @@ struct DispatchTests {
 
     @Test("When a call that holds up its key is cancelled, the next of the key goes on")
     func keyUnblocked() throws {
-        var scene = CallScene()
+        let scene = CallScene()
         try scene.serve(10, capacity: 1)
         try scene.serve(11, capacity: 1)
         try scene.call("a1") { $0.key = "a" }
@@ -173,7 +173,7 @@ struct DispatchTests {
 
     @Test("A shared subscription with wildcards serves every function that it matches, known or not (protocol §3)")
     func wildcards() throws {
-        var scene = CallScene()
+        let scene = CallScene()
         try scene.subscribe(10, to: "$share/g/fc/demo/+/req/#")
         #expect(try scene.call("a", "demo/one") == 0x00)
         #expect(try scene.call("b", "demo/two") == 0x00)
@@ -183,15 +183,15 @@ struct DispatchTests {
 
     @Test("An observer is no instance", arguments: ["fc/#", "fc/+/+/req", "fc/demo/+/req/#", "other/topic"])
     func observer(_ filter: String) throws {
-        var scene = CallScene()
+        let scene = CallScene()
         try scene.subscribe(10, to: filter)
-        #expect(!scene.table.hasInstances)
+        #expect(scene.table.hasInstances == false)
         #expect(try scene.call("a") == 0x10)
     }
 
     @Test("A plain subscription to the requests of one function is an instance")
     func plainInstance() throws {
-        var scene = CallScene()
+        let scene = CallScene()
         try scene.subscribe(10, to: "fc/demo/echo/req")
         try scene.call("a")
         #expect(scene.take() == ["dispatch a to 10"])
@@ -202,7 +202,7 @@ struct DispatchTests {
         let named = "$share/fc/fc/demo/echo/req/#"
         let wild = "$share/g/fc/+/+/req/#"
         for (first, second) in [(named, wild), (wild, named), (named, "fc/demo/echo/req")] {
-            var scene = CallScene()
+            let scene = CallScene()
             try scene.subscribe(10, to: first)
             try scene.subscribe(10, to: second)
             #expect(scene.snapshot()?.instances.count ?? 1 == 1)
@@ -211,25 +211,25 @@ struct DispatchTests {
             #expect(scene.answer(10, "a").caller == 1)
             try scene.unsubscribe(10, from: second)
             #expect(try scene.call("b") == 0x10)
-            #expect(!scene.table.hasInstances)
+            #expect(scene.table.hasInstances == false)
         }
     }
 
     @Test("One that unsubscribes keeps the calls that it has, and gets no others")
     func unsubscribed() throws {
-        var scene = CallScene()
+        let scene = CallScene()
         try scene.serve(10)
         try scene.call("a")
         try scene.unsubscribe(10, from: "$share/fc/fc/demo/echo/req/#")
         #expect(try scene.call("b") == 0x10)
         #expect(scene.take() == ["dispatch a to 10", "fail b 503/none"])
         #expect(scene.answer(10, "a").caller == 1)
-        #expect(!scene.table.hasInstances)
+        #expect(scene.table.hasInstances == false)
     }
 
     @Test("To unsubscribe from what it does not serve changes nothing")
     func strangerUnsubscribes() throws {
-        var scene = CallScene()
+        let scene = CallScene()
         try scene.serve(10)
         _ = scene.takeEvents()
         try scene.unsubscribe(11, from: "$share/fc/fc/demo/echo/req/#")

@@ -8,7 +8,7 @@ import Testing
 struct EndingTests {
     @Test("No such function: 404/none at once, and the acknowledgement says 0x10")
     func noFunction() throws {
-        var scene = CallScene()
+        let scene = CallScene()
         #expect(try scene.call("a") == 0x10)
         #expect(scene.take() == ["fail a 404/none"])
         #expect(scene.table.openCount == 0)
@@ -16,7 +16,7 @@ struct EndingTests {
 
     @Test("A function that is known without an instance: 503/none at once")
     func noInstance() throws {
-        var scene = CallScene()
+        let scene = CallScene()
         try scene.serve(10)
         scene.leave(10)
         #expect(try scene.call("a") == 0x10)
@@ -25,7 +25,7 @@ struct EndingTests {
 
     @Test("With fc-wait-ms a call waits for an instance, and that gets it")
     func parked() throws {
-        var scene = CallScene()
+        let scene = CallScene()
         try scene.catalog { _ in }
         #expect(try scene.call("a") { $0.waitNanoseconds = 500 * CallScene.millisecond } == 0x00)
         scene.pass(milliseconds: 400)
@@ -36,7 +36,7 @@ struct EndingTests {
 
     @Test("A wait that ends without an instance is 503/none, one that reaches the deadline 408/none")
     func waitEnds() throws {
-        var scene = CallScene()
+        let scene = CallScene()
         try scene.catalog { _ in }
         try scene.call("a") { $0.waitNanoseconds = 100 * CallScene.millisecond }
         try scene.call("b") { $0.waitNanoseconds = 60_000 * CallScene.millisecond }
@@ -49,7 +49,7 @@ struct EndingTests {
 
     @Test("The host of an on-demand function is woken, whether the call waits or not")
     func wake() throws {
-        var scene = CallScene()
+        let scene = CallScene()
         try scene.catalog { $0.activation = .onDemand }
         try scene.call("a")
         #expect(scene.take() == ["wake demo/echo", "fail a 503/none"])
@@ -61,7 +61,7 @@ struct EndingTests {
 
     @Test("When the last instance leaves, calls that would wait for another one do, and wake the host; others end")
     func lastLeaves() throws {
-        var scene = CallScene()
+        let scene = CallScene()
         try scene.catalog { $0.activation = .onDemand }
         try scene.serve(10, capacity: 1)
         try scene.call("a")
@@ -78,7 +78,7 @@ struct EndingTests {
 
     @Test("An instance that dies loses its calls: 502/maybe at once")
     func lost() throws {
-        var scene = CallScene()
+        let scene = CallScene()
         try scene.serve(10)
         try scene.serve(11)
         try scene.call("a")
@@ -90,7 +90,7 @@ struct EndingTests {
 
     @Test("A call that may run twice goes to another instance, counted, as often as the limit says")
     func attempts() throws {
-        var scene = CallScene()
+        let scene = CallScene()
         for instance: UInt32 in [10, 11, 12] { try scene.serve(instance, capacity: 1) }
         try scene.call("x")
         try scene.call("y")
@@ -108,7 +108,7 @@ struct EndingTests {
 
     @Test("The catalog says whether a function may run twice, and a call may say otherwise")
     func idempotentByCatalog() throws {
-        var scene = CallScene()
+        let scene = CallScene()
         try scene.catalog { $0.isIdempotent = true }
         try scene.serve(10)
         try scene.call("a")
@@ -121,7 +121,7 @@ struct EndingTests {
 
     @Test("Without another instance or without time a call that may run twice is lost all the same")
     func nobodyElse() throws {
-        var scene = CallScene()
+        let scene = CallScene()
         try scene.serve(10)
         try scene.call("a") { $0.isIdempotent = true }
         _ = scene.take()
@@ -131,7 +131,7 @@ struct EndingTests {
 
     @Test("Calls that come back from a dead instance are ahead of younger ones, in their order")
     func requeuedInOrder() throws {
-        var scene = CallScene()
+        let scene = CallScene()
         try scene.serve(10, capacity: 3)
         for id in ["a", "b", "c"] { try scene.call(id) { $0.isIdempotent = true } }
         try scene.serve(11, capacity: 1)
@@ -154,7 +154,7 @@ struct EndingTests {
 
     @Test("A call that came back from a dead instance may have run, however it ends")
     func mayHaveRun() throws {
-        var scene = CallScene { $0.callsPerFunctionMax = 10 }
+        let scene = CallScene { $0.callsPerFunctionMax = 10 }
         try scene.serve(10, capacity: 4)
         for id in ["a", "b", "c", "d"] { try scene.call(id) { $0.isIdempotent = true } }
         try scene.serve(11, capacity: 1)
@@ -177,7 +177,7 @@ struct EndingTests {
 
     @Test("A deadline that passes while the call waits: 408/none")
     func expiredQueued() throws {
-        var scene = CallScene()
+        let scene = CallScene()
         try scene.serve(10, capacity: 1)
         try scene.call("a") { $0.timeoutNanoseconds = 5_000 * CallScene.millisecond }
         try scene.call("b")
@@ -190,7 +190,7 @@ struct EndingTests {
 
     @Test("A deadline that passes while the call runs: 408/maybe, a cancel, and the late answer is an event")
     func expiredRunning() throws {
-        var scene = CallScene()
+        let scene = CallScene()
         try scene.serve(10, capacity: 1)
         try scene.call("a")
         try scene.call("b") { $0.timeoutNanoseconds = 5_000 * CallScene.millisecond }
@@ -204,7 +204,7 @@ struct EndingTests {
 
     @Test("A call whose time is up is not dispatched, even before its timer comes")
     func expiredBetweenTicks() throws {
-        var scene = CallScene()
+        let scene = CallScene()
         try scene.serve(10, capacity: 1)
         try scene.call("a")
         try scene.call("b") { $0.timeoutNanoseconds = 100 }
@@ -219,7 +219,7 @@ struct EndingTests {
 
     @Test("Without a timeout of its own a call has that of the catalog, else 10 seconds, and at most a day")
     func timeouts() throws {
-        var scene = CallScene()
+        let scene = CallScene()
         try scene.serve(10)
         try scene.call("a") { $0.timeoutNanoseconds = nil }
         try scene.catalog { $0.timeoutMilliseconds = 50 }
@@ -244,7 +244,7 @@ struct EndingTests {
 
     @Test("Cancelled while it waits: 499/none, and no instance hears of it")
     func cancelledQueued() throws {
-        var scene = CallScene()
+        let scene = CallScene()
         try scene.serve(10, capacity: 1)
         try scene.call("a")
         try scene.call("b")
@@ -257,7 +257,7 @@ struct EndingTests {
 
     @Test("Cancelled while it runs: 499/maybe at once and a cancel to its instance")
     func cancelledRunning() throws {
-        var scene = CallScene()
+        let scene = CallScene()
         try scene.serve(10)
         try scene.call("a")
         _ = scene.take()
@@ -270,7 +270,7 @@ struct EndingTests {
 
     @Test("With fc-cancel: wait only the instance is told, and its own answer ends the call")
     func cancelWaits() throws {
-        var scene = CallScene()
+        let scene = CallScene()
         try scene.serve(10)
         try scene.call("a")
         _ = scene.take()
@@ -281,7 +281,7 @@ struct EndingTests {
 
     @Test("Nobody but its caller cancels a call")
     func foreignCancel() throws {
-        var scene = CallScene()
+        let scene = CallScene()
         try scene.serve(10)
         try scene.call("a")
         _ = scene.take()
@@ -294,7 +294,7 @@ struct EndingTests {
 
     @Test("A caller that goes without a session cancels its calls; one with a session gets its answers")
     func callerGone() throws {
-        var scene = CallScene()
+        let scene = CallScene()
         try scene.serve(10)
         try scene.call("a")
         try scene.call("b", caller: 2)

@@ -8,7 +8,7 @@ import Testing
 struct ReplayTests {
     @Test("A repeated request joins the call that runs or waits (protocol §7)")
     func joins() throws {
-        var scene = CallScene()
+        let scene = CallScene()
         try scene.serve(10, capacity: 1)
         for id in ["a", "b", "a", "b"] { #expect(try scene.call(id) == 0x00) }
         #expect(scene.take() == ["dispatch a to 10"])
@@ -17,7 +17,7 @@ struct ReplayTests {
 
     @Test("A repeated request is answered once more from memory for 60 seconds")
     func replays() throws {
-        var scene = CallScene()
+        let scene = CallScene()
         try scene.serve(10)
         try scene.call("a")
         scene.answer(10, "a")
@@ -33,7 +33,7 @@ struct ReplayTests {
 
     @Test("An answer is kept until the deadline if that is later")
     func keptUntilDeadline() throws {
-        var scene = CallScene()
+        let scene = CallScene()
         try scene.serve(10)
         try scene.call("a") { $0.timeoutNanoseconds = 100_000 * CallScene.millisecond }
         scene.answer(10, "a")
@@ -48,7 +48,7 @@ struct ReplayTests {
 
     @Test("The same address with another payload or function is 409")
     func mismatch() throws {
-        var scene = CallScene()
+        let scene = CallScene()
         try scene.serve(10)
         try scene.serve(10, "demo/other")
         try scene.call("a")
@@ -61,7 +61,7 @@ struct ReplayTests {
 
     @Test("Failures of the broker's that are final are repeated too")
     func failureReplayed() throws {
-        var scene = CallScene()
+        let scene = CallScene()
         try scene.serve(10)
         try scene.call("a")
         try scene.call("b")
@@ -75,7 +75,7 @@ struct ReplayTests {
 
     @Test("After a failure that invites another attempt, the same request is a new call")
     func retries() throws {
-        var scene = CallScene { $0.attemptsMax = 1 }
+        let scene = CallScene { $0.attemptsMax = 1 }
         try scene.catalog {
             $0.queueMax = 0
             $0.isIdempotent = true
@@ -96,7 +96,7 @@ struct ReplayTests {
 
     @Test("A call that may not run twice and was lost is not run again by a repeated request")
     func lostIsFinal() throws {
-        var scene = CallScene()
+        let scene = CallScene()
         try scene.serve(10)
         try scene.call("a")
         scene.leave(10)
@@ -108,7 +108,7 @@ struct ReplayTests {
 
     @Test("A client's answers are kept within its bytes, the oldest go first; other clients keep theirs")
     func byteLimit() throws {
-        var scene = CallScene { $0.replayBytesPerClientMax = 10_000 }
+        let scene = CallScene { $0.replayBytesPerClientMax = 10_000 }
         try scene.serve(10)
         try scene.call("other", caller: 2)
         scene.answer(10, "other", caller: 2)
@@ -116,7 +116,8 @@ struct ReplayTests {
             try scene.call("\(index)")
             scene.answer(10, "\(index)", byteCount: 3_000)
         }
-        let kept = try #require(scene.table.caller(1))
+        let known = scene.table.caller(1)
+        let kept = try #require(known)
         #expect(kept.remembered.byteCount <= 10_000)
         #expect(kept.remembered.count >= 2)
         _ = scene.take()
@@ -128,7 +129,7 @@ struct ReplayTests {
 
     @Test("An answer larger than a client's share is not kept")
     func tooLargeToKeep() throws {
-        var scene = CallScene { $0.replayBytesPerClientMax = 10_000 }
+        let scene = CallScene { $0.replayBytesPerClientMax = 10_000 }
         try scene.serve(10)
         try scene.call("a")
         scene.answer(10, "a", byteCount: 10_001)
@@ -140,7 +141,7 @@ struct ReplayTests {
 
     @Test("The request of a finished call is not kept beside its answer")
     func requestDropped() throws {
-        var scene = CallScene()
+        let scene = CallScene()
         try scene.serve(10)
         weak var kept: Note?
         do {
@@ -156,7 +157,7 @@ struct ReplayTests {
 
     @Test("A call that is not to be remembered leaves nothing")
     func notRemembered() throws {
-        var scene = CallScene()
+        let scene = CallScene()
         try scene.serve(10)
         try scene.call("a") { $0.isRemembered = false }
         scene.answer(10, "a")
@@ -167,7 +168,7 @@ struct ReplayTests {
 
     @Test("The answers of a client without a session go with it")
     func goneWithClient() throws {
-        var scene = CallScene()
+        let scene = CallScene()
         try scene.serve(10)
         for index in 0..<200 {
             try scene.call("\(index)")

@@ -8,7 +8,7 @@ import Testing
 struct ReplyTests {
     @Test("Only the instance that has the call answers it, and once")
     func grant() throws {
-        var scene = CallScene()
+        let scene = CallScene()
         try scene.serve(10)
         try scene.call("a")
         #expect(scene.answer(11, "a") == .noCall)
@@ -20,7 +20,7 @@ struct ReplyTests {
 
     @Test("A handler's failure is its answer, counted and reported")
     func failed() throws {
-        var scene = CallScene()
+        let scene = CallScene()
         try scene.serve(10)
         _ = scene.takeEvents()
         try scene.call("a")
@@ -31,7 +31,7 @@ struct ReplyTests {
 
     @Test("Interim replies reach a caller that accepts them, and the call goes on")
     func interim() throws {
-        var scene = CallScene()
+        let scene = CallScene()
         try scene.serve(10)
         try scene.call("a") { $0.acceptsProgress = true }
         try scene.call("b")
@@ -47,7 +47,7 @@ struct ReplyTests {
     @Test(
         "An instance that refuses unread is passed over; the caller hears of it when all have", arguments: [429, 503])
     func refusal(_ status: Int) throws {
-        var scene = CallScene()
+        let scene = CallScene()
         try scene.serve(10)
         try scene.serve(11)
         try scene.call("a")
@@ -59,7 +59,7 @@ struct ReplyTests {
 
     @Test("A status of overload from a handler that ran is an answer like any other")
     func executedOverload() throws {
-        var scene = CallScene()
+        let scene = CallScene()
         try scene.serve(10)
         try scene.serve(11)
         try scene.call("a")
@@ -68,7 +68,7 @@ struct ReplyTests {
 
     @Test("A refused call waits for an instance that is busy, and holds up none that the idle one can take")
     func refusedWaits() throws {
-        var scene = CallScene()
+        let scene = CallScene()
         try scene.serve(10, capacity: 1)
         try scene.serve(11, capacity: 1)
         for id in ["a", "b", "c", "d"] { try scene.call(id) }
@@ -83,7 +83,7 @@ struct ReplyTests {
 
     @Test("An instance that refused one call is offered the next")
     func nextAfterRefusal() throws {
-        var scene = CallScene()
+        let scene = CallScene()
         try scene.serve(10, capacity: 1)
         try scene.call("a")
         try scene.call("b")
@@ -94,7 +94,7 @@ struct ReplyTests {
 
     @Test("A call waits no longer when the last instance that has not refused it leaves")
     func hopeLeaves() throws {
-        var scene = CallScene()
+        let scene = CallScene()
         try scene.serve(10, capacity: 1)
         try scene.serve(11, capacity: 1)
         try scene.call("a")
@@ -111,7 +111,7 @@ struct ReplyTests {
         "A draining instance finishes what it has and gets nothing new",
         arguments: [InstanceDescriptor.Status.draining, .offline])
     func draining(_ status: InstanceDescriptor.Status) throws {
-        var scene = CallScene()
+        let scene = CallScene()
         try scene.serve(10)
         try scene.call("a")
         try scene.serve(11)
@@ -126,7 +126,7 @@ struct ReplyTests {
 
     @Test("When the last instance drains, what waits ends like any call that finds nobody")
     func lastDrains() throws {
-        var scene = CallScene()
+        let scene = CallScene()
         try scene.serve(10, capacity: 1)
         try scene.call("a")
         try scene.call("b")
@@ -140,7 +140,7 @@ struct ReplyTests {
 
     @Test("The keys of a draining instance move to another one")
     func keysMove() throws {
-        var scene = CallScene()
+        let scene = CallScene()
         try scene.serve(10, capacity: 1)
         try scene.serve(11, capacity: 1)
         try scene.call("a1") { $0.key = "a" }
@@ -155,7 +155,7 @@ struct ReplyTests {
 
     @Test("The capacity that an instance registers counts, however much it claims")
     func registeredCapacity() throws {
-        var scene = CallScene()
+        let scene = CallScene()
         scene.presence(10, .online, capacity: 1)
         try scene.serve(10)
         for id in ["a", "b", "c"] { try scene.call(id) }
@@ -176,7 +176,7 @@ struct ReplyTests {
     @Test("Without a word of its own an instance has its window, at most 64")
     func defaultCapacity() throws {
         for (window, capacity) in [(0, 1), (1, 1), (20, 20), (65_535, 64)] {
-            var scene = CallScene()
+            let scene = CallScene()
             try scene.serve(10, capacity: window)
             for index in 0..<100 { try scene.call("\(index)") }
             #expect(scene.take().count { $0.hasPrefix("dispatch") } == capacity)
@@ -185,16 +185,16 @@ struct ReplyTests {
 
     @Test("Presence of a client that serves nothing is ignored")
     func strangerPresence() throws {
-        var scene = CallScene()
+        let scene = CallScene()
         scene.presence(10, .online, capacity: 5)
-        #expect(!scene.table.hasInstances)
+        #expect(scene.table.hasInstances == false)
     }
 
     // MARK: Uncorrelated calls
 
     @Test("Calls without correlation data are answered in the order in which their instance got them (protocol §4)")
     func uncorrelated() throws {
-        var scene = CallScene()
+        let scene = CallScene()
         try scene.serve(10)
         let address = CallAddress(replyTopic: "answers", correlation: Correlation())
         for id in ["a", "b"] { try scene.call(id) { $0.address = address } }
@@ -210,7 +210,7 @@ struct ReplyTests {
 
     @Test("The reply topic of the topic form tells calls apart by itself")
     func topicForm() throws {
-        var scene = CallScene()
+        let scene = CallScene()
         try scene.serve(10)
         let address = CallAddress(replyTopic: "fc/_reply/c1/7", correlation: Correlation(), isTopicForm: true)
         for _ in 0..<2 { try scene.call("a") { $0.address = address } }

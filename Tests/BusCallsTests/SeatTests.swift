@@ -8,7 +8,7 @@ import Testing
 struct SeatTests {
     @Test("Capacity is that of a function at an instance: one function's calls do not fill another's seat")
     func perFunction() throws {
-        var scene = CallScene()
+        let scene = CallScene()
         for function in ["demo/a", "demo/b"] {
             try scene.serve(10, function)
             try scene.catalog(function) { $0.concurrency = 2 }
@@ -20,7 +20,7 @@ struct SeatTests {
 
     @Test("A catalog entry that comes later changes the seats that are there")
     func laterCatalog() throws {
-        var scene = CallScene()
+        let scene = CallScene()
         try scene.serve(10, capacity: 1)
         try scene.catalog { $0.concurrency = 3 }
         for index in 0..<4 { try scene.call("\(index)") }
@@ -32,7 +32,7 @@ struct SeatTests {
 
     @Test("A capacity that is registered for everything bounds everything together")
     func bound() throws {
-        var scene = CallScene()
+        let scene = CallScene()
         scene.presence(10, .online, capacity: 3)
         for function in ["demo/a", "demo/b"] { try scene.serve(10, function) }
         for index in 0..<3 { try scene.call("a\(index)", "demo/a") }
@@ -42,7 +42,7 @@ struct SeatTests {
 
     @Test("The load of an instance counts when it serves several functions")
     func sharedLoad() throws {
-        var scene = CallScene()
+        let scene = CallScene()
         for instance: UInt32 in [10, 11] {
             scene.presence(instance, .online, capacity: 10)
             try scene.serve(instance, "demo/b")
@@ -56,7 +56,7 @@ struct SeatTests {
 
     @Test("Presences that are taken back, or are too many, say nothing")
     func presences() throws {
-        var scene = CallScene { $0.presencesPerClientMax = 2 }
+        let scene = CallScene { $0.presencesPerClientMax = 2 }
         try scene.serve(10)
         for identifier in ["a", "b", "c"] {
             scene.presence(10, .online, capacity: 1, functions: ["demo/echo"], identifier: identifier)
@@ -74,7 +74,7 @@ struct SeatTests {
 
     @Test("An instance drains for the functions that its presence names, the others go on")
     func drainsPartly() throws {
-        var scene = CallScene()
+        let scene = CallScene()
         for function in ["demo/a", "demo/b"] { try scene.serve(10, function) }
         scene.presence(10, .draining, functions: ["demo/a"])
         try scene.call("1", "demo/a")
@@ -84,7 +84,7 @@ struct SeatTests {
 
     @Test("What an operator drains stays so, whatever the instance says, until it subscribes anew")
     func operatorDrains() throws {
-        var scene = CallScene()
+        let scene = CallScene()
         try scene.serve(10)
         let count = scene.table.drain(service: nil, client: nil, now: scene.now, effects: &scene.effects)
         #expect(count == 1)
@@ -107,17 +107,17 @@ struct SeatTests {
             ("$share/g/fc/demo/echo/req/+/+", true), ("$share/g/fc/demo/+/req", false), ("$share/g/fc/#", true),
             ("$share/g/fc/demo/echo/req/me/#", false),
         ] {
-            var scene = CallScene()
+            let scene = CallScene()
             try scene.subscribe(10, to: filter, terms: old)
             #expect(scene.table.hasInstances == isInstance, "\(filter)")
             try scene.unsubscribe(10, from: filter)
-            #expect(!scene.table.hasInstances)
+            #expect(scene.table.hasInstances == false)
         }
     }
 
     @Test("An instance is told the forms that its subscriptions make together")
     func mergedForms() throws {
-        var scene = CallScene()
+        let scene = CallScene()
         try scene.subscribe(10, to: "$share/g/fc/demo/echo/req/+/+")
         try scene.subscribe(10, to: "fc/demo/echo/req")
         try scene.call("a")
@@ -130,7 +130,7 @@ struct SeatTests {
 
     @Test("A call is answered under the name by which its instance knows it, and not twice")
     func alias() throws {
-        var scene = CallScene()
+        let scene = CallScene()
         try scene.serve(10)
         try scene.call("a") { $0.isIdempotent = true }
         guard case .dispatch(let first) = try #require(scene.effects.last) else {
@@ -158,7 +158,7 @@ struct SeatTests {
 
     @Test("A call goes only where its packet fits; 413 at once where it fits nowhere, and nobody else waits for it")
     func sizes() throws {
-        var scene = CallScene()
+        let scene = CallScene()
         let filter = "$share/fc/fc/demo/echo/req/#"
         try scene.subscribe(10, to: filter, terms: InstanceTerms(window: 1, packetBytesMax: 100))
         try scene.subscribe(11, to: filter, terms: InstanceTerms(window: 1, packetBytesMax: 1_000))
@@ -174,7 +174,7 @@ struct SeatTests {
 
     @Test("Keys whose calls have ended are forgotten beyond their number, the longest idle first")
     func keyLimit() throws {
-        var scene = CallScene { $0.keysPerFunctionMax = 16 }
+        let scene = CallScene { $0.keysPerFunctionMax = 16 }
         for instance: UInt32 in 10..<20 { try scene.serve(instance) }
         for index in 0..<500 {
             try scene.call("\(index)") { $0.key = "k\(index)" }
@@ -188,7 +188,7 @@ struct SeatTests {
 
     @Test("A key stays with its instance when others join")
     func keyStays() throws {
-        var scene = CallScene()
+        let scene = CallScene()
         try scene.serve(10)
         for key in 0..<30 { try scene.call("\(key)") { $0.key = "k\(key)" } }
         for instance: UInt32 in 11..<20 { try scene.serve(instance) }
@@ -199,7 +199,7 @@ struct SeatTests {
 
     @Test("Calls of a key that come back from a dead instance go on together and in order")
     func keyMovesTogether() throws {
-        var scene = CallScene()
+        let scene = CallScene()
         try scene.serve(10)
         for id in ["a", "b", "c"] {
             try scene.call(id) {
@@ -220,7 +220,7 @@ struct SeatTests {
 
     @Test("The function's own timeout bounds an attempt; the instance has a little longer to say so itself")
     func attemptTimeout() throws {
-        var scene = CallScene { $0.timeoutGraceMilliseconds = 100 }
+        let scene = CallScene { $0.timeoutGraceMilliseconds = 100 }
         try scene.serve(10, capacity: 1)
         try scene.catalog { $0.timeoutMilliseconds = 500 }
         for id in ["a", "b"] { try scene.call(id) { $0.timeoutNanoseconds = 60_000 * CallScene.millisecond } }
@@ -238,7 +238,7 @@ struct SeatTests {
 
     @Test("A call whose time is up when it comes is 408/none at once")
     func noTime() throws {
-        var scene = CallScene()
+        let scene = CallScene()
         try scene.serve(10)
         try scene.call("a") { $0.timeoutNanoseconds = 0 }
         #expect(scene.take() == ["fail a 408/none"])
@@ -249,7 +249,7 @@ struct SeatTests {
 
     @Test("Late answers to calls that nothing remembers are known for a minute, and so many of them")
     func ended() throws {
-        var scene = CallScene { $0.endedCallsMax = 3 }
+        let scene = CallScene { $0.endedCallsMax = 3 }
         try scene.serve(10)
         for index in 0..<5 {
             let address = CallAddress(replyTopic: "t\(index)", correlation: Correlation())
@@ -262,10 +262,10 @@ struct SeatTests {
         }
         #expect(again(1) == .noCall)
         #expect(again(4) == .late)
-        #expect(scene.table.mayAnswerAnywhere(ClientHandle(rawValue: 10)))
+        #expect(scene.table.mayAnswerAnywhere(ClientHandle(rawValue: 10)) == true)
         #expect(scene.snapshot()?.statistics.late == 1)
         scene.pass(milliseconds: 60_001)
         #expect(again(4) == .noCall)
-        #expect(!scene.table.mayAnswerAnywhere(ClientHandle(rawValue: 10)))
+        #expect(scene.table.mayAnswerAnywhere(ClientHandle(rawValue: 10)) == false)
     }
 }

@@ -40,7 +40,7 @@ extension Broker {
         let disposition = self.calls.reply(
             from: ClientHandle(rawValue: UInt32(session)), to: address, reply.outcome, publish, now: now.nanoseconds,
             effects: &self.callEffects)
-        switch disposition {
+        switch consume disposition {
         case .deliver(let answered):
             if answered.caller == TaskCaller.handle {
                 self.taskAnswered(publish.compacted(), at: answered.address, reply.outcome, now: now)

@@ -67,10 +67,14 @@ struct CallProperties {
             self.contextByteCount = property.end - property.valueStart - 4 - block.textLength(property)
             return
         }
+        // Most requests say this one.
+        if block.isText(property, PropertyName.ttl) {
+            self.ttlMilliseconds = block.userNumber(property)
+            return
+        }
         let name = block.text(property)
         let value = block.userValue(property)
         switch name {
-        case PropertyName.ttl: self.ttlMilliseconds = UInt64(value)
         case PropertyName.key: self.key = value
         case PropertyName.wait: self.waitMilliseconds = min(UInt64(value) ?? 0, 1 << 40)
         case PropertyName.idempotent: self.isIdempotent = value == "1"
@@ -132,8 +136,8 @@ struct ReplyProperties {
             }
             guard property.identifier == .userProperty, block.mayBeOfCalls(property) else { return }
             if block.isText(property, PropertyName.status) {
-                guard let status = Int(block.userValue(property)), (100...999).contains(status) else { return }
-                self.outcome.status = CallStatus(rawValue: status)
+                guard let status = block.userNumber(property), (100...999).contains(status) else { return }
+                self.outcome.status = CallStatus(rawValue: Int(status))
                 self.hasStatus = true
             } else if block.isText(property, PropertyName.executed) {
                 executed = Executed(rawValue: block.userValue(property))
