@@ -149,7 +149,8 @@ package struct ClientSession: Sendable {
         if let limit = answer.properties.maximumPacketSize { self.packetBytesMax = Int(limit) }
         self.keepAliveSeconds = answer.properties.serverKeepAlive ?? 0
         let isFcbus = answer.properties.firstUserProperty(named: PropertyName.broker) == "1"
-        self.events.append(.connected(isFcbus: isFcbus))
+        let hasSharedSubscriptions = answer.properties.sharedSubscriptionAvailable != 0
+        self.events.append(.connected(isFcbus: isFcbus, hasSharedSubscriptions: hasSharedSubscriptions))
     }
 
     private mutating func receive(_ publish: Publish) {

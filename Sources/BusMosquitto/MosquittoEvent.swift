@@ -2,8 +2,8 @@ package import BusContract
 
 /// What a network connection tells its owner, on the network thread: copy, hand over, return.
 package enum MosquittoEvent: Sendable {
-    /// CONNACK with success, and its user properties.
-    case connected(userProperties: [(name: String, value: String)])
+    /// CONNACK with success, its user properties, and whether the broker says that it has shared subscriptions.
+    case connected(userProperties: [(name: String, value: String)], hasSharedSubscriptions: Bool)
     /// CONNACK with a refusal: a reason code of MQTT 5, or a return code below 6 of an older broker.
     case refused(reasonCode: Int)
     /// The network connection is gone or could not be made; another attempt follows after the delay.

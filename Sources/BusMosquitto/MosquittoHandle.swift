@@ -154,7 +154,9 @@ final class EventBatch: Sendable {
                 return
             }
             let read = unsafe PropertyList.read(properties)
-            batch?.append(.connected(userProperties: read.userProperties))
+            // Without the property they are there (MQTT 5.0, section 3.2.2.3.13).
+            let isShared = unsafe PropertyList.byte(MQTT_PROP_SHARED_SUB_AVAILABLE, of: properties) != 0
+            batch?.append(.connected(userProperties: read.userProperties, hasSharedSubscriptions: isShared))
         }
         unsafe mosquitto_publish_v5_callback_set(self.pointer) { _, user, identifier, code, _ in
             unsafe MosquittoHandle.batch(user)?.append(.published(identifier: identifier, reasonCode: Int(code)))

@@ -28,7 +28,8 @@ package struct MosquittoSettings: Sendable {
     package var will: ApplicationMessage?
     /// The largest packet that the broker may send.
     package var packetBytesMax = 16 << 20
-    /// Waits between attempts to connect: the first, doubled each time, up to the last; spread by a fifth.
+    /// Waits between attempts to connect: the first, doubled each time, up to the last; each is spread over its second
+    /// half, so that all who lost the same broker do not come back at once.
     package var firstRetry = Duration.milliseconds(100)
     package var lastRetry = Duration.seconds(10)
 
@@ -42,6 +43,6 @@ package struct MosquittoSettings: Sendable {
     package func delay(beforeAttempt attempt: Int, random: Double) -> Duration {
         // Beyond ten doublings every wait is the longest.
         let doubled = self.firstRetry * (1 << min(attempt, 10))
-        return min(min(doubled, self.lastRetry) * (0.8 + 0.4 * random), self.lastRetry)
+        return min(doubled, self.lastRetry) * (0.5 + 0.5 * random)
     }
 }

@@ -88,6 +88,13 @@ import Glibc
         return properties
     }
 
+    /// The first of its kind, where there is one.
+    static func byte(_ identifier: mqtt5_property, of list: OpaquePointer?) -> UInt8? {
+        var value: UInt8 = 0
+        let found = unsafe mosquitto_property_read_byte(list, Int32(identifier.rawValue), &value, false)
+        return unsafe found == nil ? nil : value
+    }
+
     private static func string(_ property: OpaquePointer, _ identifier: mqtt5_property) -> String? {
         var text: UnsafeMutablePointer<CChar>?
         unsafe mosquitto_property_read_string(property, Int32(identifier.rawValue), &text, false)

@@ -45,6 +45,8 @@ public struct BusError: Error, Sendable, CustomStringConvertible {
         public static let replySubscriptionRefused = Code(rawValue: "REPLY_SUBSCRIPTION_REFUSED")
         /// Local: the broker refused the connection.
         public static let connectionRefused = Code(rawValue: "CONNECTION_REFUSED")
+        /// Local: the broker lacks a part of MQTT 5 that this needs.
+        public static let unsupportedByBroker = Code(rawValue: "UNSUPPORTED_BY_BROKER")
         /// Local: the function answered, and its answer is not what was asked for.
         public static let invalidAnswer = Code(rawValue: "INVALID_ANSWER")
         /// Local: the arguments are wrong.
@@ -90,8 +92,13 @@ public struct BusError: Error, Sendable, CustomStringConvertible {
     public var isRetriable: Bool {
         let isFinal = [400, 401, 403, 404, 409, 413, 415, 505, 508].contains(self.status) && self.code != .noFunction
         return self.executed == .none && !self.isPermanent && !isFinal
-            && ![.invalidArgument, .cancelled, .replySubscriptionRefused, .connectionRefused].contains(self.code)
+            && !Self.finalCodes.contains(self.code)
     }
+
+    /// Local ones: what failed now fails the next time as well.
+    private static let finalCodes: Set<Code> = [
+        .invalidArgument, .cancelled, .replySubscriptionRefused, .connectionRefused, .unsupportedByBroker,
+    ]
 
     /// `NO_FUNCTION (404): no function …`
     public var description: String {

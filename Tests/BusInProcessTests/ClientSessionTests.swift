@@ -39,7 +39,7 @@ struct ClientSessionTests {
     func connected() {
         var session = ClientSession(clientIdentifier: "c", will: nil)
         session.receive(.connAck(ConnAck(properties: [.userProperty(name: "fc", value: "1")])))
-        guard case .connected(isFcbus: true)? = session.takeEvents().first else {
+        guard case .connected(isFcbus: true, hasSharedSubscriptions: true)? = session.takeEvents().first else {
             Issue.record("fc=1 was not seen")
             return
         }

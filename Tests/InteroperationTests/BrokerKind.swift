@@ -4,6 +4,18 @@ import FunctionBus
 enum BrokerKind: String, CaseIterable, Sendable {
     case fcbus, mosquitto
 
+    /// One that keeps what it acknowledges in a folder, as far as it can.
+    func start(port: Int, store: String) async throws -> RunningBroker {
+        switch self {
+        case .fcbus: try await RunningBroker.start(["broker", "--port", "\(port)", "--data-dir", store])
+        case .mosquitto:
+            try await RunningBroker.startMosquitto(
+                port: port,
+                settings: "persistence true\npersistence_location \(store)/\nautosave_on_changes true\n"
+                    + "autosave_interval 1\nuser root\n")
+        }
+    }
+
     func withBroker<Result>(_ body: (RunningBroker) async throws -> Result) async throws -> Result {
         let broker = try await self == .fcbus ? RunningBroker.start() : RunningBroker.startMosquitto()
         do {

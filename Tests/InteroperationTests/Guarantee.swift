@@ -4,7 +4,32 @@ import Synchronization
 
 /// The broker that a promise is tried on.
 struct GuaranteePlace: Sendable {
+    let kind: BrokerKind
     let url: String
+
+    /// Such a broker with a store of its own, which `crash` kills and starts again on the same port.
+    static func withStore<Result: Sendable>(
+        _ kind: BrokerKind, _ body: (GuaranteePlace, _ crash: () async throws -> Void) async throws -> Result
+    ) async throws -> Result {
+        let folder = FileManager.default.temporaryDirectory.appending(path: "store-\(UUID().uuidString)")
+        try FileManager.default.createDirectory(at: folder, withIntermediateDirectories: true)
+        let port = try TestSocket.freePort()
+        var broker = try await kind.start(port: port, store: folder.path)
+        func crash() async throws {
+            kill(broker.processIdentifier, SIGKILL)
+            try await broker.stop()
+            broker = try await kind.start(port: port, store: folder.path)
+        }
+        do {
+            let result = try await body(GuaranteePlace(kind: kind, url: "mqtt://127.0.0.1:\(port)"), crash)
+            try await broker.stop()
+            try FileManager.default.removeItem(at: folder)
+            return result
+        } catch {
+            try await broker.stop()
+            throw error
+        }
+    }
 
     func bus<Result: Sendable>(
         _ adjust: (inout BusConfiguration) -> Void = { _ in },

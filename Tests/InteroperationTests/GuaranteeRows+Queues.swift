@@ -1,3 +1,4 @@
+import Foundation
 import FunctionBus
 
 /// Who gets a call, in which order, and what happens when there are too many.
@@ -16,6 +17,16 @@ extension GuaranteeRows {
                     }
                     return instances.count == 1 ? "yes" : "no: they take turns"
                 }
+            }
+        },
+        Guarantee("A call waits for the one before it of the same key, two instances") { place in
+            try await Self.orderOfKey(at: place) { bus, name, payload, options in
+                _ = try await bus.call(name, payload, options: options)
+            }
+        },
+        Guarantee("A one-way call waits for the one before it of the same key, two instances") { place in
+            try await Self.orderOfKey(at: place) { bus, name, payload, options in
+                try await bus.send(name, payload, options: options)
             }
         },
         Guarantee("A call goes to an instance that has room, not behind a busy one") { place in
@@ -41,6 +52,37 @@ extension GuaranteeRows {
             }
         },
     ]
+
+    /// The first takes long: a second that does not wait for it comes to its end before.
+    private static func orderOfKey(
+        at place: GuaranteePlace,
+        _ invoke: @escaping @Sendable (FunctionBus, FunctionName, Payload, CallOptions) async throws -> Void
+    ) async throws -> String {
+        let name = try FunctionName("key/order-\(UUID().uuidString.prefix(8))")
+        var options = ServeOptions()
+        options.concurrency = 1
+        let (begun, begin) = AsyncStream.makeStream(of: Void.self)
+        let (ended, end) = AsyncStream.makeStream(of: Payload.self)
+        let handler = FunctionHandler(name, options: options) { request in
+            if request.payload == "first" {
+                begin.yield()
+                try await Task.sleep(for: .milliseconds(500))
+            }
+            end.yield(request.payload)
+            return ""
+        }
+        return try await place.serving([handler, handler]) { _ in
+            try await place.bus { bus in
+                var options = CallOptions()
+                options.key = "device-7"
+                let first = Task { [options] in try await invoke(bus, name, "first", options) }
+                _ = await begun.first { _ in true }
+                try await invoke(bus, name, "second", options)
+                try await first.value
+                return await ended.first { _ in true } == "first" ? "yes" : "no: it overtakes"
+            }
+        }
+    }
 
     private static func busyInstance(at place: GuaranteePlace) async throws -> String {
         let name = try FunctionName("busy/other")

@@ -34,6 +34,28 @@ extension GuaranteeRows {
         }
     }
 
+    /// Nobody is there to take it until the broker has come back.
+    private static func killedBroker(_ kind: BrokerKind) async throws -> String {
+        let name = try FunctionName("killed/echo")
+        return try await GuaranteePlace.withStore(kind) { place, crash in
+            do {
+                _ = try await place.bus { try await $0.send(name, "x") }
+            } catch let error as BusError {
+                return "no: \(error.status)"
+            }
+            try await crash()
+            let (ran, signal) = AsyncStream.makeStream(of: Void.self)
+            let handler = FunctionHandler(name) { _ in
+                signal.yield()
+                return ""
+            }
+            return try await place.serving([handler]) { _ in
+                _ = await ran.first { _ in true }
+                return "yes"
+            }
+        }
+    }
+
     static let oneWay = [
         Guarantee("A one-way call waits for an instance") { place in
             let name = try FunctionName("later/echo")
@@ -53,6 +75,9 @@ extension GuaranteeRows {
                     return "yes"
                 }
             }
+        },
+        Guarantee("A one-way call that was accepted runs, although the broker is killed first (with a store)") {
+            try await Self.killedBroker($0.kind)
         },
         Guarantee("A one-way call that fails is tried again") { place in
             let name = try FunctionName("retry/echo")

@@ -59,7 +59,7 @@ struct GuaranteeTests {
         for kind in BrokerKind.allCases {
             found.append(
                 try await kind.withBroker { broker in
-                    try await Self.found(at: GuaranteePlace(url: "mqtt://127.0.0.1:\(broker.port)"))
+                    try await Self.found(at: GuaranteePlace(kind: kind, url: "mqtt://127.0.0.1:\(broker.port)"))
                 })
         }
         let text = Self.made(from: page, found)

@@ -27,10 +27,13 @@ final class RunningBroker: Sendable {
     }
 
     /// Debian's mosquitto on a free port.
-    static func startMosquitto(port chosen: Int? = nil) async throws -> RunningBroker {
+    ///
+    /// - Parameter settings: more lines of its configuration.
+    static func startMosquitto(port chosen: Int? = nil, settings: String = "") async throws -> RunningBroker {
         let port = try chosen ?? TestSocket.freePort()
         let file = FileManager.default.temporaryDirectory.appending(path: "mosquitto-\(UUID().uuidString).conf")
-        try "listener \(port) 127.0.0.1\nallow_anonymous true\n".write(to: file, atomically: true, encoding: .utf8)
+        try "listener \(port) 127.0.0.1\nallow_anonymous true\n\(settings)".write(
+            to: file, atomically: true, encoding: .utf8)
         let running = try RunningCommand("/usr/sbin/mosquitto", ["-c", file.path])
         for _ in 0..<500 {
             if (try? TestSocket(port: port)) != nil { return RunningBroker(port: port, running: running) }

@@ -115,6 +115,13 @@ extension FunctionBus {
 
     /// Subscribes and waits for the SUBACK.
     func subscribe(_ filter: String, qos: Int, until deadline: ContinuousClock.Instant) async throws(BusError) {
+        // A broker without them would end the connection (MQTT 5.0, section 3.2.2.3.13).
+        guard !filter.hasPrefix("$share/") || self.state.withLock({ $0.hasSharedSubscriptions }) else {
+            throw BusError(
+                .unsupportedByBroker,
+                "the broker has no shared subscriptions (its CONNACK says so), which \(filter) needs: "
+                    + "functions can be called through it, and served only on a broker that has them")
+        }
         let outcome = try await self.wait(
             until: deadline,
             timeoutError: BusError(.localTimeout, "the broker did not confirm the subscription to \(filter)")

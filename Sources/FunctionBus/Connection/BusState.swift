@@ -86,6 +86,8 @@ struct BusState: Sendable {
     }
 
     var link = Link.connecting(failure: nil)
+    /// Of the broker, as its last CONNACK said.
+    private(set) var hasSharedSubscriptions = true
     var waiters = WaiterTable<Wakening>()
     var subscriptions: [String: Subscription] = [:]
     var services: [BusContract.FunctionName: Service] = [:]
@@ -142,7 +144,9 @@ struct BusState: Sendable {
 
     mutating func receive(_ event: TransportEvent, effects: inout Effects) {
         switch event {
-        case .connected(let isFcbus): self.connected(isFcbus: isFcbus, effects: &effects)
+        case .connected(let isFcbus, let hasSharedSubscriptions):
+            self.hasSharedSubscriptions = hasSharedSubscriptions
+            self.connected(isFcbus: isFcbus, effects: &effects)
         case .refused(let code):
             guard self.link != .closed else { return }
             let message = "the broker refused the connection with reason code \(code)"

@@ -79,8 +79,9 @@ final class MosquittoTransport: Transport {
 extension TransportEvent {
     fileprivate init(_ event: MosquittoEvent) {
         switch event {
-        case .connected(let properties):
-            self = .connected(isFcbus: properties.contains { $0.name == PropertyName.broker && $0.value == "1" })
+        case .connected(let properties, let hasSharedSubscriptions):
+            let isFcbus = properties.contains { $0.name == PropertyName.broker && $0.value == "1" }
+            self = .connected(isFcbus: isFcbus, hasSharedSubscriptions: hasSharedSubscriptions)
         case .refused(let code): self = .refused(reasonCode: code)
         case .disconnected(let reason, _): self = .disconnected(reason: reason)
         case .published(let packet, let code): self = .published(packet: packet, reasonCode: code)

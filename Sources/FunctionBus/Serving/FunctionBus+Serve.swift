@@ -20,7 +20,8 @@ extension FunctionBus {
     ///
     /// - Parameter onReady: called once, when every function is registered.
     /// - Throws: `BusError` when a function cannot be registered: `notAuthorized`, `invalidArgument` where this
-    ///   connection serves it already, `localTimeout` after 10 s.
+    ///   connection serves it already, `unsupportedByBroker` where there are no shared subscriptions, `localTimeout`
+    ///   after 10 s.
     public func serve(
         _ functions: [FunctionHandler], onReady: @escaping @Sendable () -> Void = {}
     ) async throws(BusError) {
