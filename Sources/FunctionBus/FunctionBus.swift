@@ -22,6 +22,8 @@ public final class FunctionBus: Sendable {
     let transport: any Transport
     let state: Mutex<BusState>
     let replyTopic: String
+    /// What the owner of the connection adds to `_ctl stats`.
+    let reports = Mutex<[String: @Sendable () -> JSONText]>([:])
 
     private init(clientIdentifier: String, transport: any Transport) {
         self.clientIdentifier = clientIdentifier

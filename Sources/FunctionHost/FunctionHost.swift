@@ -21,6 +21,7 @@ package struct FunctionHost: Sendable {
         var tree = FunctionTree(directory)
         let plan = try ManifestTree.plan(tree.look(), directory)
         let host = HostSurroundings(client: client, settings: plan.settings, python: python, logger: logger)
+        client.reportTriggers(host.triggerStatistics)
         // Told here rather than with the first function that needs it.
         if plan.manifests.contains(where: { $0.runtime == .python3 }) { _ = try host.python.runtime() }
         self.init(plan: plan, tree: tree, host: host) { manifest in try host.make(manifest) }

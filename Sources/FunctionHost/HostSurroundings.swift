@@ -6,6 +6,7 @@ struct HostSurroundings: Sendable {
     let budget: WorkerBudget
     let registry: ProcessRegistry
     let python: LazyPython
+    let triggerStatistics = TriggerStatistics()
     let logger: Logger
 
     init(client: any BusClient, settings: HostSettings, python: PythonRuntime?, logger: Logger) {

@@ -30,6 +30,7 @@ final class FakeBus: BusClient {
         var refusals = 0
         /// Async calls whose answer is to be lost, while they are taken.
         var lostSends = 0
+        var triggers: TriggerStatistics?
     }
 
     let state = Mutex(State())
@@ -160,6 +161,10 @@ final class FakeBus: BusClient {
         defer { self.state.withLock { $0.subscriptions[identifier] = nil } }
         onReady()
         try await Task.sleep(for: .seconds(3_600))
+    }
+
+    func reportTriggers(_ statistics: TriggerStatistics) {
+        self.state.withLock { $0.triggers = statistics }
     }
 
     func withSeparateClient(_ body: @Sendable (any BusClient) async throws -> Void) async throws {

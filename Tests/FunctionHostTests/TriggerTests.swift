@@ -143,6 +143,8 @@ struct TriggerTests {
         let sent = Set(bus.sent.map { String(decoding: $0.payload, as: UTF8.self) })
         #expect(sent.contains("999") == (rule == "dropOldest"))
         #expect(log.all.contains { $0.contains("T/f lost \(1_000 - sent.count) messages of x in all") })
+        let counts = try bus.state.withLock { $0.triggers }?.counts(#require(FunctionAddress("T/f")), "x")
+        #expect(counts == TriggerStatistics.Counts(taken: sent.count, shed: 1_000 - sent.count))
     }
 
     @Test("Two hosts with the same function: each message sets it off once")

@@ -12,13 +12,14 @@ import traceback
 
 import call_rows
 import durability_rows
+import function_rows
 import rows
 import weaker_settings
 from broker import Broker
 
 
 TIERS = {
-    "short": rows.SHORT + call_rows.SHORT + durability_rows.SHORT,
+    "short": rows.SHORT + call_rows.SHORT + durability_rows.SHORT + function_rows.SHORT,
     "long": rows.LONG + call_rows.LONG + durability_rows.LONG + weaker_settings.LONG,
 }
 

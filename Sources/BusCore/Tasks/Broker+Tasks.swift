@@ -236,10 +236,11 @@ extension Broker {
         }
         message.properties = properties
         message = message.replacingTopic(CallTopic.request(task.function, nil).string)
-        let request = CallTable.Request(
+        var request = CallTable.Request(
             caller: TaskCaller.handle, function: task.function, address: address, digest: 0,
             message: StoredPublish(message),
             isRemembered: false)
+        request.key = CallProperties(task.message.publish).key
         _ = self.calls.request(request, now: now.nanoseconds, effects: &self.callEffects)
     }
 

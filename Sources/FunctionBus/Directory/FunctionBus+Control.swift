@@ -18,6 +18,11 @@ extension FunctionBus {
         _ = try? self.transport.publish(reply)
     }
 
+    /// Adds a member to what `_ctl stats` answers; `nil` takes it out.
+    package func report(_ name: String, as value: (@Sendable () -> JSONText)?) {
+        self.reports.withLock { $0[name] = value }
+    }
+
     private func controlAnswer(_ verb: String, _ services: [Service]) -> JSONText? {
         let instance = ("instance", JSONText.string(self.clientIdentifier))
         switch verb {
@@ -28,7 +33,8 @@ extension FunctionBus {
             return .object([instance, ("presence", presence)])
         case ControlVerb.stats:
             let functions = services.sorted { $0.name < $1.name }.map { ($0.name.description, $0.statistics) }
-            return .object([instance, ("functions", .object(functions))])
+            let reports = self.reports.withLock { $0 }.sorted { $0.key < $1.key }.map { ($0.key, $0.value()) }
+            return .object([instance, ("functions", .object(functions))] + reports)
         case ControlVerb.drain:
             let functions = services.map(\.name).sorted().map { JSONText.string($0.description) }
             return .object([instance, ("draining", .array(functions))])

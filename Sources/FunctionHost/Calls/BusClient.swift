@@ -24,6 +24,9 @@ package protocol BusClient: Sendable {
         onMessage: @escaping @Sendable (IncomingMessage) async -> Void
     ) async throws
 
+    /// What operators are told of the triggers when they ask for statistics.
+    func reportTriggers(_ statistics: TriggerStatistics)
+
     /// Runs `body` with a connection of its own, on which no other subscription gets in the way.
     func withSeparateClient(_ body: @Sendable (any BusClient) async throws -> Void) async throws
 }

@@ -21,6 +21,10 @@ package struct FunctionBusClient: BusClient {
         try await connector.withFurtherConnection { bus in try await body(FunctionBusClient(bus)) }
     }
 
+    package func reportTriggers(_ statistics: TriggerStatistics) {
+        self.bus.report("triggers") { statistics.json }
+    }
+
     package func call(_ call: OutgoingCall) async throws(CallFailure) -> HostedReply {
         do throws(BusError) {
             let name = try FunctionName(call.function.description)

@@ -12,6 +12,7 @@ final class TriggerFeed: Sendable {
         var isFinished = false
         var shedCount = 0
         var takenCount = 0
+        var refusedCount = 0
     }
 
     private let limit: Int
@@ -23,7 +24,18 @@ final class TriggerFeed: Sendable {
         self.overflow = overflow
     }
 
-    var counts: (taken: Int, shed: Int) { self.state.withLock { ($0.takenCount, $0.shedCount) } }
+    var counts: TriggerStatistics.Counts {
+        self.state.withLock { state in
+            TriggerStatistics.Counts(
+                taken: state.takenCount - state.refusedCount, shed: state.shedCount, refused: state.refusedCount,
+                waiting: state.messages.count - state.head)
+        }
+    }
+
+    /// The bus would not have a message that was taken.
+    func refused() {
+        self.state.withLock { $0.refusedCount += 1 }
+    }
 
     /// - Returns: How many messages were given up so far, when that is worth a line: at 1, 2, 4, 8 and so on.
     func offer(_ message: IncomingMessage) -> Int? {

@@ -26,6 +26,7 @@ struct TriggerRunner: Sendable {
     private let client: any BusClient
     private let lanes: FilterLanes
     private let sender: TriggerSender
+    private let statistics: TriggerStatistics
     private var topics: [TopicTrigger] = []
     private var schedules: [Schedule] = []
     private var starts: [FunctionTrigger] = []
@@ -36,6 +37,7 @@ struct TriggerRunner: Sendable {
         self.function = function
         self.client = host.client
         self.lanes = lanes
+        self.statistics = host.triggerStatistics
         self.sender = TriggerSender(function, client: host.client, logger: host.logger)
         for trigger in triggers {
             switch trigger.source {
@@ -75,6 +77,7 @@ struct TriggerRunner: Sendable {
 
     private func run(_ topic: TopicTrigger, onReady: @escaping @Sendable () -> Void) async throws {
         let feed = TriggerFeed(limit: topic.trigger.queueMax, overflow: topic.trigger.overflow)
+        self.statistics.begin(self.function, topic.filter, feed)
         // Not child tasks: what was taken from the bus is handed on after the cancellation as well.
         let senders = (0..<Self.sendersMax).map { _ in Task { await self.send(from: feed, topic) } }
         let outcome: Result<Void, any Error>
@@ -121,9 +124,10 @@ struct TriggerRunner: Sendable {
             await withDiscardingTaskGroup { group in
                 for message in messages {
                     group.addTask {
-                        await self.sender.send(
+                        let isTaken = await self.sender.send(
                             TriggerEvent.message(message, raw: topic.raw), topic.trigger, hops: message.hops,
                             cause: "topic \(message.topic)")
+                        if !isTaken { feed.refused() }
                     }
                 }
             }

@@ -30,14 +30,17 @@ final class TriggerSender: Sendable {
     }
 
     /// - Parameter hops: How deep the cause of the event is nested.
-    func send(_ event: [UInt8], _ trigger: FunctionTrigger, hops: Int = 0, cause: String) async {
+    /// - Returns: Whether the bus has taken it.
+    @discardableResult
+    func send(_ event: [UInt8], _ trigger: FunctionTrigger, hops: Int = 0, cause: String) async -> Bool {
         guard hops < CallFailure.hopsMax else {
-            return self.tell("was not set off by \(cause): \(CallFailure.tooDeep(self.function, hops: hops + 1))")
+            self.tell("was not set off by \(cause): \(CallFailure.tooDeep(self.function, hops: hops + 1))")
+            return false
         }
         var call = OutgoingCall(self.function, event)
         call.hops = hops + 1
         call.attempts = trigger.attempts
-        await self.offer(call, cause: cause)
+        return await self.offer(call, cause: cause)
     }
 
     /// The same for an event that every host of the function sends, and that is to run once.
@@ -46,20 +49,21 @@ final class TriggerSender: Sendable {
         call.hops = 1
         call.attempts = tick.attempts
         call.once = tick.name
-        await self.offer(call, cause: tick.cause)
+        _ = await self.offer(call, cause: tick.cause)
     }
 
-    private func offer(_ call: OutgoingCall, cause: String) async {
+    private func offer(_ call: OutgoingCall, cause: String) async -> Bool {
         var pause = Duration.milliseconds(100)
         for offer in 1...Self.offersMax {
             do throws(CallFailure) {
                 _ = try await self.client.send(call)
                 self.logger.debug("\(self.function) was set off by \(cause)")
-                return
+                return true
             } catch {
                 let isHarmless = error.executed == .none || call.once != nil
                 guard isHarmless, error.isTransient, offer < Self.offersMax else {
-                    return self.tell("could not be set off by \(cause): \(error)")
+                    self.tell("could not be set off by \(cause): \(error)")
+                    return false
                 }
             }
             // A cancelled pause is a host that ends: one more offer is made at once.
@@ -67,6 +71,7 @@ final class TriggerSender: Sendable {
             try? await Task.sleep(for: pause * Double.random(in: 0.5...1.5))
             pause *= 2
         }
+        return false
     }
 
     func tell(_ text: String) {
