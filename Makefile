@@ -21,7 +21,7 @@ BUILD_PACKAGES := libmosquitto-dev libsqlite3-dev pkg-config python3 mosquitto-c
 TEST_PACKAGES := $(BUILD_PACKAGES) mosquitto openssl python3-pip strace
 BENCH_PACKAGES := $(BUILD_PACKAGES) mosquitto nats-server
 
-.PHONY: help run test build bench torture fuzz install lint conformance pages packages test-packages bench-packages clean
+.PHONY: help run test build bench bench-sdk torture fuzz install lint conformance pages packages test-packages bench-packages clean
 
 help:
 	@echo "make run      build fcbus, start broker, host and example functions (PORT=1883)"
@@ -74,6 +74,11 @@ bench: build bench-packages
 	@$(RELEASE) bench --standard --against mosquitto --against nats
 	# What acknowledged means on disk costs others; few messages, since the whole store is written for each.
 	$(RELEASE) bench commit --count 2000 --window 100 --size 256 --rounds 1 --against mosquitto --against mosquitto-saving
+
+# What the SDK adds to libmosquitto, for each call and message; two minutes.
+bench-sdk: build
+	@$(SWIFT) $(RELEASE_BUILD) --product SDKProbe
+	@.build/release/SDKProbe $(RELEASE)
 
 # Every row of abuse, load and durability, the long ones too: about twenty minutes.
 torture: build test-packages

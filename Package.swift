@@ -117,6 +117,9 @@ let package = Package(
             name: "CountProbe",
             dependencies: ["CAllocationCount", "BusContract", "BusCore", "BusSession", "BusWire", nioCore],
             swiftSettings: houseRules),
+        .target(name: "CMosquittoLoad", dependencies: ["CMosquitto"]),
+        .executableTarget(
+            name: "SDKProbe", dependencies: ["CMosquittoLoad", "FunctionBus"], swiftSettings: houseRules),
         tests("BusWireTests", ["BusWire", nioCore]),
         tests("BusTopicsTests", ["BusTopics"]),
         tests("BusContractTests", ["BusContract", "BusTopics"]),
