@@ -47,6 +47,7 @@ final class FakeBus: BusClient {
     var calls: [OutgoingCall] { self.state.withLock { $0.calls } }
     var sent: [OutgoingCall] { self.state.withLock { $0.sent } }
     var published: [OutgoingMessage] { self.state.withLock { $0.published } }
+    var triggers: TriggerStatistics? { self.state.withLock { $0.triggers } }
     var separateClients: Int { self.state.withLock { $0.separateClients } }
     /// Each registration that was ever made.
     var registrations: [String] { self.state.withLock { $0.registrations.map(\.description) } }

@@ -143,7 +143,7 @@ struct TriggerTests {
         let sent = Set(bus.sent.map { String(decoding: $0.payload, as: UTF8.self) })
         #expect(sent.contains("999") == (rule == "dropOldest"))
         #expect(log.all.contains { $0.contains("T/f lost \(1_000 - sent.count) messages of x in all") })
-        let counts = try bus.state.withLock { $0.triggers }?.counts(#require(FunctionAddress("T/f")), "x")
+        let counts = try bus.triggers?.counts(#require(FunctionAddress("T/f")), "x")
         #expect(counts == TriggerStatistics.Counts(taken: sent.count, shed: 1_000 - sent.count))
     }
 
@@ -226,6 +226,7 @@ struct TriggerTests {
             _ filters: [String], onReady: @escaping @Sendable () -> Void,
             onMessage: @escaping @Sendable (IncomingMessage) async -> Void
         ) async throws {}
+        func reportTriggers(_ statistics: TriggerStatistics) {}
         func withSeparateClient(_ body: @Sendable (any BusClient) async throws -> Void) async throws {}
     }
 }

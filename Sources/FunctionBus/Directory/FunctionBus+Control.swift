@@ -1,4 +1,5 @@
-import BusContract
+package import BusContract
+import Synchronization
 
 /// What operators ask instances: `ping`, `info`, `stats` and `drain`.
 extension FunctionBus {

@@ -1,4 +1,4 @@
-import BusContract
+package import BusContract
 import Synchronization
 
 /// What has become of the messages that came for each trigger, for operators.
