@@ -39,7 +39,11 @@ struct WorkloadOptions: ParsableArguments {
     @Option(help: "Instances that answer.")
     var instances: Int?
 
-    @Option(help: "How calls find an instance: fc (the call protocol) or share (a plain shared subscription).")
+    @Option(
+        help: """
+            How calls find an instance: fc (the call protocol), share (a plain shared subscription), or task (one-way \
+            calls that are on disk, counted when the caller hears of their success).
+            """)
     var mode: String?
 
     @Option(help: "Clients of the connections workload.")
@@ -68,7 +72,7 @@ struct WorkloadOptions: ParsableArguments {
         if let qos = self.qos, !workload.setQoS(qos) { throw ValidationError("--qos is 0, 1 or 2 (got \(qos))") }
         if let mode = self.mode {
             guard let value = Workload.CallMode(rawValue: mode) else {
-                throw ValidationError("--mode is fc or share (got \(mode))")
+                throw ValidationError("--mode is fc, share or task (got \(mode))")
             }
             workload.mode = value
         }

@@ -112,6 +112,7 @@ struct StandardMatrixTests {
             Workload("w", .p2p).with { $0.payloadBytes = 31 }, Workload("w", .p2p).with { $0.window = 0 },
             Workload("w", .p2p).with { $0.seconds = 0 }, Workload("w", .latency).with { $0.rate = -1 },
             Workload("w", .durable).with { $0.qos = .atMostOnce }, Workload("w", .commit).with { $0.qos = .atMostOnce },
+            Workload("w", .call).with { ($0.mode, $0.qos) = (.task, .atMostOnce) },
             Workload("w", .wildcard).with { ($0.filters, $0.subscribers) = (3, 4) },
         ])
     func objections(_ workload: Workload) {
@@ -122,8 +123,10 @@ struct StandardMatrixTests {
         "Brokers get a store for the work that shows what they keep, and for no other",
         arguments: Workload.Kind.allCases)
     func stores(_ kind: Workload.Kind) {
-        #expect(kind.needsStore == (kind == .durable || kind == .commit))
-        #expect(!kind.needsStore || Workload("w", kind).qos == .atLeastOnce)
+        let workload = Workload("w", kind)
+        #expect(workload.needsStore == (kind == .durable || kind == .commit))
+        #expect(!workload.needsStore || workload.qos == .atLeastOnce)
+        #expect(workload.with { $0.mode = .task }.needsStore == (workload.needsStore || kind == .call))
     }
 
     @Test("Every broker that is told to keep what it acknowledges keeps it in the folder of the measurement")

@@ -21,6 +21,9 @@ package struct BrokerRecipe: Sendable {
     let store: @Sendable (_ folder: String) -> String
     let arguments: @Sendable (_ file: String, _ ports: Ports) -> [String]
 
+    /// Whether it takes one-way calls and runs them, whatever happens meanwhile.
+    var keepsCalls: Bool { self.package == "fcbus" }
+
     /// This program's own broker.
     package static func fcbus(binary: String) -> BrokerRecipe {
         BrokerRecipe(

@@ -23,7 +23,7 @@ package enum Contender: Sendable {
     }
 
     package func measure(_ workload: Workload) throws -> BenchResult {
-        try self.use(withStore: workload.kind.needsStore) { try LoadGenerator($0).run(workload) }
+        try self.use(withStore: workload.needsStore) { try LoadGenerator($0).run(workload) }
     }
 
     /// Whether it can do this work at all; if not, why.
@@ -32,6 +32,9 @@ package enum Contender: Sendable {
         case .running(let address):
             return address.objection(to: workload)
         case .started(let recipe):
+            guard workload.kind != .call || workload.mode != .task || recipe.keepsCalls else {
+                return "one-way calls that outlive the broker need fcbus"
+            }
             var address = BrokerAddress(name: recipe.name, host: "127.0.0.1", port: 1)
             address.version = recipe.version
             address.natsPort = recipe.speaksNATS ? 1 : nil

@@ -17,10 +17,16 @@ struct MessageTemplate {
     var needsIdentifier: Bool { self.identifierOffset != nil }
     var byteCount: Int { self.bytes.readableBytes }
 
-    /// - Parameter responseTopic: makes it a request with correlation data; MQTT 5 only.
-    init(topic: String, responseTopic: String? = nil, qos: QoS, payloadBytes: Int, version: ProtocolVersion) {
+    /// - Parameters:
+    ///   - responseTopic: Makes it a request with correlation data; MQTT 5 only.
+    ///   - userProperty: MQTT 5 only.
+    init(
+        topic: String, responseTopic: String? = nil, userProperty: (name: String, value: String)? = nil, qos: QoS,
+        payloadBytes: Int, version: ProtocolVersion
+    ) {
         self.payloadBytes = payloadBytes
         var properties = Properties()
+        if let userProperty { properties.append(.userProperty(name: userProperty.name, value: userProperty.value)) }
         if let responseTopic {
             properties.append(.responseTopic(responseTopic))
             // Last, so that its bytes end where the payload begins.

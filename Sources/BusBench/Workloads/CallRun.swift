@@ -77,8 +77,11 @@ final class CallRun: ClientUser {
         let client = MQTTClient(
             .caller, index: index, subscriptions: .one(names.replyFilter(of: identifier)), settings: settings,
             user: self)
+        let replyTopic = names.replyTopic(of: identifier)
+        let isOneWay = self.workload.mode == .task
         let template = MessageTemplate(
-            topic: names.requestTopic, responseTopic: names.replyTopic(of: identifier), qos: self.workload.qos,
+            topic: names.requestTopic, responseTopic: isOneWay ? nil : replyTopic,
+            userProperty: isOneWay ? (PropertyName.onSuccess, replyTopic) : nil, qos: self.workload.qos,
             payloadBytes: self.workload.payloadBytes, version: settings.version)
         return Caller(client, template, slots: self.workload.inFlight)
     }
@@ -140,7 +143,8 @@ final class CallRun: ClientUser {
             self.faults.misrouted += 1
             return
         }
-        if let publish = message.publish {
+        // What reports the success of a one-way call is no answer and has no correlation data.
+        if let publish = message.publish, self.workload.mode != .task {
             let correlation = publish.properties.correlationData
             guard correlation == Caller.correlation(caller.client.index, stamp.sequence) else {
                 self.faults.misrouted += 1
@@ -200,10 +204,10 @@ struct CallNames {
     init(_ mode: Workload.CallMode) throws(BenchFailure) {
         self.mode = mode
         switch mode {
-        case .fc:
+        case .fc, .task:
             do throws(ContractError) {
                 let name = try FunctionName(service: "bench", function: "echo")
-                self.requestTopic = CallTopic.request(name, nil).string
+                self.requestTopic = (mode == .task ? CallTopic.async(name, nil) : CallTopic.request(name, nil)).string
                 self.requestFilter = CallFilter.requests(of: name)
             } catch {
                 throw BenchFailure("the benchmark's function has no valid name: \(error)")
@@ -217,14 +221,14 @@ struct CallNames {
     func replyTopic(of client: String) -> String {
         switch self.mode {
         case .fc: CallTopic.reply(client: ClientName.encode(client), call: nil, errorStatus: nil).string
-        case .share: "bench/echo/reply/\(client)"
+        case .share, .task: "bench/echo/reply/\(client)"
         }
     }
 
     func replyFilter(of client: String) -> String {
         switch self.mode {
         case .fc: CallFilter.replies(to: client)
-        case .share: self.replyTopic(of: client)
+        case .share, .task: self.replyTopic(of: client)
         }
     }
 }

@@ -47,6 +47,9 @@ package enum StandardMatrix {
         Workload("commit-64", .commit).with {
             ($0.publishers, $0.window, $0.payloadBytes, $0.count) = (64, 1, 256, 100_000)
         },
+        Workload("task-16x16", .call).with {
+            ($0.mode, $0.qos, $0.callers, $0.inFlight, $0.instances) = (.task, .atLeastOnce, 16, 16, 4)
+        },
     ]
 
     /// Rows that are measured only when they are asked for by name.

@@ -24,8 +24,7 @@ package struct Workload: Sendable, Equatable {
         /// The same, counted when they are acknowledged.
         case commit
 
-        /// It shows what a broker keeps, so brokers are started with a store for it.
-        package var needsStore: Bool { self == .durable || self == .commit }
+        fileprivate var needsStore: Bool { self == .durable || self == .commit }
     }
 
     /// How a call finds its instance.
@@ -34,6 +33,9 @@ package struct Workload: Sendable, Equatable {
         case fc
         /// By a plain shared subscription.
         case share
+        /// One-way, by the topics of the call protocol: the caller hears of it when the function has run. Brokers are
+        /// started with a store.
+        case task
     }
 
     package var name: String
@@ -72,6 +74,9 @@ package struct Workload: Sendable, Equatable {
         if kind == .call { self.instances = 4 }
     }
 
+    /// It shows what a broker keeps, so brokers are started with a store for it.
+    package var needsStore: Bool { self.kind.needsStore || self.kind == .call && self.mode == .task }
+
     /// The same with some values changed.
     package func with(_ change: (inout Workload) -> Void) -> Workload {
         var copy = self
@@ -101,7 +106,7 @@ package struct Workload: Sendable, Equatable {
         }
         if self.kind == .wildcard && self.filters < self.subscribers { return "each subscriber needs a filter" }
         if self.filters > 10_000_000 || self.inFlight > 65_535 { return "that is more than is possible" }
-        return self.kind.needsStore && self.qos == .atMostOnce ? "durable messages have QoS 1 or 2" : nil
+        return self.needsStore && self.qos == .atMostOnce ? "what is kept has QoS 1 or 2" : nil
     }
 
     /// What it counts.
