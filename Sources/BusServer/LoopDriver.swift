@@ -243,6 +243,7 @@ final class LoopDriver {
         self.broker.store?.listen { [eventLoop] in eventLoop.execute { bound.value.settleStore() } }
         self.broker.withBroker { $0.startSystemTopics(every: systemInterval, now: Self.now()) }
         self.flush()
+        self.eventLoop.assumeIsolated().scheduleTask(in: .seconds(1)) { ProcessMemory.releaseStartUpCode() }
         self.measureMemory()
     }
 
