@@ -4,7 +4,6 @@ import atexit
 import itertools
 import json
 import os
-import platform
 import queue
 import sys
 import threading
@@ -59,7 +58,7 @@ class Worker:
             os._exit(1)
         for number in range(self._concurrency):
             threading.Thread(target=self._serve, name="handler %d" % number, daemon=True).start()
-        self._writer.write({"kind": "ready", "language": "python " + platform.python_version()})
+        self._writer.write({"kind": "ready", "language": "python %d.%d.%d" % sys.version_info[:3]})
 
     def _read_frames(self):
         while True:
