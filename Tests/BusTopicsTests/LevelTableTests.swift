@@ -45,6 +45,31 @@ struct LevelTableTests {
         #expect(table.count == Set(names).count)
     }
 
+    @Test("Names short and long are found after any order of retains and releases", arguments: UInt64(1)...5)
+    func names(seed: UInt64) {
+        var generator = SeededGenerator(seed: seed)
+        var table = LevelTable(hashing: ByteHash(seed: seed))
+        // Up to 8 bytes a name lies in its entry, above that in the arena.
+        let names = (0..<300).map { String(repeating: "n", count: $0 % 17) + "\($0)" }
+        var model: [String: (number: UInt32, uses: Int)] = [:]
+        for _ in 0..<6000 {
+            let name = names[Int.random(in: 0..<names.count, using: &generator)]
+            if let known = model[name], Bool.random(using: &generator) {
+                table.release(known.number)
+                model[name] = known.uses > 1 ? (known.number, known.uses - 1) : nil
+            } else {
+                let number = Self.retain(name, in: &table)
+                if let known = model[name] { #expect(known.number == number) }
+                model[name] = (number, (model[name]?.uses ?? 0) + 1)
+            }
+        }
+        #expect(table.count == model.count)
+        for name in names {
+            #expect(Self.find(name, in: table) == model[name]?.number ?? LevelTable.none)
+            if let known = model[name] { #expect(String(decoding: table.name(known.number), as: UTF8.self) == name) }
+        }
+    }
+
     @Test("Seeds give different hashes of the same name")
     func seeds() {
         let hashes = (UInt64(0)..<100).map { seed in "device".withBytes { ByteHash(seed: seed).hash($0) } }

@@ -14,6 +14,8 @@ struct RouteCache: Sendable {
         /// a look at the route.
         var tag: UInt32 = 0
         var wanted: UInt32 = 0
+        /// Of the route, which need not be looked at where it is stale or another topic's.
+        var generation: UInt64 = 0
         var route: Route?
     }
 
@@ -37,8 +39,8 @@ struct RouteCache: Sendable {
     private func find(_ topic: UnsafeRawBufferPointer, generation: UInt64) -> Route? {
         let hash = unsafe self.hash(topic)
         let index = self.index(hash)
-        guard self.places[index].tag == Self.tag(hash), let route = self.places[index].route,
-            route.generation == generation, route.topic.count == topic.count
+        guard self.places[index].tag == Self.tag(hash), self.places[index].generation == generation,
+            let route = self.places[index].route, route.topic.count == topic.count
         else { return nil }
         let isSame = unsafe route.topic.withUnsafeBytes { known in unsafe known.hasSameBytes(as: topic) }
         return isSame ? route : nil
@@ -48,7 +50,7 @@ struct RouteCache: Sendable {
         let hash = unsafe route.topic.withUnsafeBytes { topic in unsafe self.hash(topic) }
         let index = self.index(hash)
         let tag = Self.tag(hash)
-        if let known = self.places[index].route, known.generation == route.generation,
+        if self.places[index].route != nil, self.places[index].generation == route.generation,
             self.places[index].tag != tag, self.places[index].wanted != tag
         {
             self.places[index].wanted = tag
@@ -60,7 +62,7 @@ struct RouteCache: Sendable {
             self.recipientCount = 0
         }
         self.recipientCount += route.recipients.count - (self.places[index].route?.recipients.count ?? 0)
-        self.places[index] = Place(tag: tag, route: route)
+        self.places[index] = Place(tag: tag, generation: route.generation, route: route)
     }
 
     private func index(_ hash: UInt64) -> Int { Int(truncatingIfNeeded: hash) & (self.places.count - 1) }
