@@ -152,14 +152,6 @@ extension CallTable {
         self.callOfAlias[topic] = reference
     }
 
-    /// Keeps a request in the shape in which its instance got it.
-    package mutating func setMessage(_ message: Message, of reference: CallReference) {
-        guard self.calls[reference.call].generation == reference.generation,
-            self.calls[reference.call].state == .running
-        else { return }
-        self.calls[reference.call].message = message
-    }
-
     // MARK: Refusals
 
     /// An instance would not take the call: the next one is tried, and the caller hears of it only when nobody will.

@@ -177,7 +177,7 @@ extension CallTable {
         if !hasInstances, self.calls[call].waitsUntil < self.calls[call].deadline {
             self.arm(call, at: self.calls[call].waitsUntil)
         }
-        self.calls[call].message = self.calls[call].message?.kept()
+        self.calls[call].message?.keep()
         self.enterQueue(call)
         return 0x00
     }

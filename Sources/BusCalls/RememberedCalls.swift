@@ -67,6 +67,9 @@ struct RememberedCalls: Sendable {
 
     /// What a failure is charged for.
     private static let failureBytes = 256
+    /// Nearly every call is a new one: with lists mostly empty it need not look at an entry, which is a miss of the
+    /// caches, to know that.
+    private static let headsForEach = 4
 
     private var words: ContiguousArray<UInt64> = []
     private var heads: ContiguousArray<UInt64> = []
@@ -114,7 +117,7 @@ struct RememberedCalls: Sendable {
     private mutating func place(_ entry: inout Entry, _ name: Correlation) -> Int? {
         let wordCount = (entry.bytes + 7) / 8
         guard self.makeRoom(wordCount) else { return nil }
-        if self.count >= self.heads.count { self.enlargeHeads() }
+        if self.count * Self.headsForEach >= self.heads.count { self.enlargeHeads() }
         entry.wordCount = UInt32(wordCount)
         let bucket = self.bucket(entry.hash)
         entry.previous = self.heads[bucket]
@@ -175,7 +178,7 @@ struct RememberedCalls: Sendable {
     }
 
     private mutating func enlargeHeads() {
-        self.heads = ContiguousArray(repeating: 0, count: max(16, 2 * self.heads.count))
+        self.heads = ContiguousArray(repeating: 0, count: max(64, 2 * self.heads.count))
         var position = self.tail
         while position < self.head {
             var entry = self.entry(at: position)

@@ -64,8 +64,7 @@ extension Broker {
         let route = topic == nil ? stored.route : nil
         guard let server = self.server(dispatch, of: message, along: route, usesTopicForm) else { return }
         if !stored.isImage {
-            let kept = topic == nil ? StoredPublish(message, isImage: true) : dispatch.message.kept()
-            self.calls.setMessage(kept, of: dispatch.call)
+            if topic == nil { stored.become(image: message) } else { stored.keep() }
         }
         let outgoing = OutgoingMessage(
             message, qos: min(stored.publish.qos, server.options.maximumQoS), isCall: true,

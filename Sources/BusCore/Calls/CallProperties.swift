@@ -30,6 +30,12 @@ struct CallProperties {
 
     /// - Parameter known: a response topic that may come again.
     init(_ publish: Publish, known: String? = nil) {
+        self.gather(publish, known: known)
+        if let seconds = self.expirySeconds { self.terms.ageMaxNanoseconds = UInt64(seconds) * 1_000_000_000 }
+    }
+
+    /// Not in the initialiser: a closure there is given a copy of what it fills in.
+    private mutating func gather(_ publish: Publish, known: String?) {
         publish.forEachProperty { block, property in
             switch property.identifier {
             case .responseTopic:
@@ -45,7 +51,6 @@ struct CallProperties {
             default: break
             }
         }
-        if let seconds = self.expirySeconds { self.terms.ageMaxNanoseconds = UInt64(seconds) * 1_000_000_000 }
     }
 
     var hasExpiry: Bool { self.expirySeconds != nil }
@@ -125,8 +130,17 @@ struct ReplyProperties {
     /// - Parameter errorStatus: from the levels of the topic form.
     init(_ publish: Publish, errorStatus: Int?) {
         self.outcome = CallTable.Outcome()
-        var executed: Executed?
         if let errorStatus { self.outcome.status = CallStatus(rawValue: errorStatus) }
+        if let executed = self.gather(publish) {
+            self.outcome.executed = executed
+        } else if errorStatus != nil {
+            self.outcome.executed = .assumed(of: self.outcome.status)
+        }
+    }
+
+    /// Returns whether the function has run, where the answer says so.
+    private mutating func gather(_ publish: Publish) -> Executed? {
+        var executed: Executed?
         publish.forEachProperty { block, property in
             if property.identifier == .correlationData {
                 if block.textLength(property) <= ContractLimits.correlationBytesMax {
@@ -147,11 +161,7 @@ struct ReplyProperties {
                 self.hasReserved = true
             }
         }
-        if let executed {
-            self.outcome.executed = executed
-        } else if errorStatus != nil {
-            self.outcome.executed = .assumed(of: self.outcome.status)
-        }
+        return executed
     }
 }
 
