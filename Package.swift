@@ -142,7 +142,7 @@ let package = Package(
         tests(
             "BusStoreTests", ["BusStore", "BusCore", "CSQLite", "BusTestKit", "StoreProbe"], exclude: ["Golden"]),
         tests("BusMosquittoTests", ["BusMosquitto", "BusContract"]),
-        tests("FunctionBusTests", ["FunctionBus", "BusContract"]),
+        tests("FunctionBusTests", ["FunctionBus", "BusContract", "BusTopics"]),
         tests("FunctionHostTests", ["FunctionHost", subprocess, logging], exclude: ["measure.sh"]),
         tests(
             "BusInProcessTests",

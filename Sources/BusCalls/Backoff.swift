@@ -1,3 +1,5 @@
+import BusContract
+
 /// How long to wait between attempts: doubled each time, up to a bound, and spread by a fifth so that tasks that failed
 /// together do not come back together.
 package struct Backoff: Sendable, Equatable {

@@ -161,24 +161,3 @@ extension CallTable {
         }
     }
 }
-
-/// FNV-1a with a final mix: the same on every run, for choices that must not move with the process.
-struct StableHash {
-    private var hash: UInt64 = 0xCBF2_9CE4_8422_2325
-
-    mutating func combine(_ text: String) {
-        for byte in text.utf8 { self.hash = (self.hash ^ UInt64(byte)) &* 0x0000_0100_0000_01B3 }
-    }
-
-    mutating func combine(_ number: UInt32) {
-        for shift in [0, 8, 16, 24] {
-            self.hash = (self.hash ^ UInt64(number >> UInt32(shift) & 0xFF)) &* 0x0000_0100_0000_01B3
-        }
-    }
-
-    var value: Int {
-        var mixed = self.hash
-        mixed = (mixed ^ mixed >> 33) &* 0xFF51_AFD7_ED55_8CCD
-        return Int(truncatingIfNeeded: (mixed ^ mixed >> 33) >> 1)
-    }
-}

@@ -4,15 +4,18 @@ package import BusTopics
 package enum CallFilter {
     /// The share name that all instances of a function use.
     package static let instanceGroup = "fc"
+    private static let group = "$share/\(instanceGroup)/"
 
     /// What an instance of a function subscribes to: both request forms.
-    package static func requests(of function: FunctionName) -> String {
-        "$share/\(Self.instanceGroup)/fc/\(function)/req/#"
+    ///
+    /// - Parameter isShared: `false` on a broker without shared subscriptions.
+    package static func requests(of function: FunctionName, isShared: Bool = true) -> String {
+        (isShared ? Self.group : "") + "fc/\(function)/req/#"
     }
 
     /// What an instance subscribes to besides on a broker that does not know calls: one-way invocations.
-    package static func invocations(of function: FunctionName) -> String {
-        "$share/\(Self.instanceGroup)/fc/\(function)/async/#"
+    package static func invocations(of function: FunctionName, isShared: Bool = true) -> String {
+        (isShared ? Self.group : "") + "fc/\(function)/async/#"
     }
 
     package static func cancellations(of function: FunctionName) -> String { "fc/\(function)/cancel/#" }

@@ -6,6 +6,8 @@ package enum MosquittoEvent: Sendable {
     case connected(userProperties: [(name: String, value: String)], hasSharedSubscriptions: Bool)
     /// CONNACK with a refusal: a reason code of MQTT 5, or a return code below 6 of an older broker.
     case refused(reasonCode: Int)
+    /// DISCONNECT of the broker: why it ends the connection, which `disconnected` follows.
+    case dismissed(reasonCode: Int)
     /// The network connection is gone or could not be made; another attempt follows after the delay.
     case disconnected(reason: String, retryAfter: Duration)
     /// PUBACK, PUBREC of 0x80 and above, or PUBCOMP; for QoS 0, written to the socket.

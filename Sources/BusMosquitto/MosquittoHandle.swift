@@ -27,7 +27,7 @@ final class EventBatch: Sendable {
             switch event {
             case .message(let message): state.byteCount += message.payload.count
             case .published, .subscribed, .unsubscribed: state.acknowledgedCount += 1
-            case .connected, .refused, .disconnected: break
+            case .connected, .refused, .dismissed, .disconnected: break
             }
         }
     }
@@ -157,6 +157,10 @@ final class EventBatch: Sendable {
             // Without the property they are there (MQTT 5.0, section 3.2.2.3.13).
             let isShared = unsafe PropertyList.byte(MQTT_PROP_SHARED_SUB_AVAILABLE, of: properties) != 0
             batch?.append(.connected(userProperties: read.userProperties, hasSharedSubscriptions: isShared))
+        }
+        unsafe mosquitto_disconnect_v5_callback_set(self.pointer) { _, user, code, _ in
+            // libmosquitto's own reasons are smaller numbers.
+            if code >= 0x80 { unsafe MosquittoHandle.batch(user)?.append(.dismissed(reasonCode: Int(code))) }
         }
         unsafe mosquitto_publish_v5_callback_set(self.pointer) { _, user, identifier, code, _ in
             unsafe MosquittoHandle.batch(user)?.append(.published(identifier: identifier, reasonCode: Int(code)))

@@ -125,6 +125,7 @@ public final class FunctionBus: Sendable {
         case .report(let waiter, let reply): waiter.expectation.onProgress?(reply)
         case .serve(let message, let topic, let service): self.serve(message, topic, at: service)
         case .control(let message, let verb, let services): self.answerControl(message, verb: verb, services)
+        case .announce(let services): self.announce(services)
         case .restore(let filters, let services):
             // A failure here is the next loss of the connection, and the next attempt.
             for (filter, qos) in filters { _ = try? self.transport.subscribe(filter, qos: qos) }

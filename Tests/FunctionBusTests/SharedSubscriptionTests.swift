@@ -61,18 +61,6 @@ struct SharedSubscriptionTests {
             transport, clientIdentifier: "c", connectTimeout: .seconds(10), body)
     }
 
-    @Test("Serving says that the broker has no shared subscriptions, and subscribes to none")
-    func serving() async throws {
-        let transport = ScriptedTransport(hasSharedSubscriptions: false)
-        try await self.withBus(transport) { bus in
-            let error = await #expect(throws: BusError.self) { try await bus.serve([Sample.handler()]) }
-            #expect(error?.code == .unsupportedByBroker)
-            #expect(error?.isRetriable == false)
-            #expect(error?.message.contains("no shared subscriptions") == true)
-        }
-        #expect(transport.filters.allSatisfy { !$0.hasPrefix("$share/") })
-    }
-
     @Test("A subscription of one's own that is shared is refused in the same words, others are not")
     func subscribing() async throws {
         try await self.withBus(ScriptedTransport(hasSharedSubscriptions: false)) { bus in

@@ -88,12 +88,20 @@ extension FunctionBus {
 
     /// On a broker that does not know calls: fails before anything is sent where nobody would answer.
     ///
+    /// Of a function of which nothing is known here, its instances are asked to speak: a cluster may know retained
+    /// messages only on the node where they were published. The call does not wait for them.
+    ///
     /// - Parameter wait: how long an instance may take to appear.
     func requireInstance(
         of function: FunctionName, wait: Duration, until deadline: ContinuousClock.Instant
     ) async throws(BusError) {
         let name = function.contract.description
-        guard self.state.withLock({ $0.isUnserved(name) }) else { return }
+        let (mustAsk, isUnserved) = self.state.withLock { state in
+            (state.mustAsk(about: function.contract), state.isUnserved(name))
+        }
+        // Who cannot be asked stays unknown.
+        if mustAsk { _ = try? self.transport.publish(Self.question(to: function.contract.service)) }
+        guard isUnserved else { return }
         let failure = BusError(Failure.noInstance(function.contract))
         guard wait > .zero else { throw failure }
         _ = try await self.wait(until: min(deadline, .now + wait), timeoutError: failure) { state in

@@ -115,13 +115,10 @@ extension FunctionBus {
 
     /// Subscribes and waits for the SUBACK.
     func subscribe(_ filter: String, qos: Int, until deadline: ContinuousClock.Instant) async throws(BusError) {
+        let unsupported = BusError(
+            .unsupportedByBroker, "the broker has no shared subscriptions, which \(filter) needs")
         // A broker without them would end the connection (MQTT 5.0, section 3.2.2.3.13).
-        guard !filter.hasPrefix("$share/") || self.state.withLock({ $0.hasSharedSubscriptions }) else {
-            throw BusError(
-                .unsupportedByBroker,
-                "the broker has no shared subscriptions (its CONNACK says so), which \(filter) needs: "
-                    + "functions can be called through it, and served only on a broker that has them")
-        }
+        if filter.hasPrefix("$share/"), !self.state.withLock({ $0.hasSharedSubscriptions }) { throw unsupported }
         let outcome = try await self.wait(
             until: deadline,
             timeoutError: BusError(.localTimeout, "the broker did not confirm the subscription to \(filter)")
@@ -132,6 +129,10 @@ extension FunctionBus {
                 })
         }
         guard case .subscribed(let code) = outcome, code >= 0x80 else { return }
+        if code == BusState.sharingRefused {
+            self.state.withLock { $0.sharingWasRefused() }
+            throw unsupported
+        }
         throw BusError(
             .notAuthorized, status: 403,
             "the broker refused the subscription to \(filter) with reason code \(code): check this client's rights")

@@ -11,6 +11,8 @@ struct WaiterTable<Handle> {
         case readiness
         /// An instance of this function, `service/function`.
         case instance(of: String)
+        /// A change of the instances on a broker without shared subscriptions.
+        case seats
         case acknowledgement(packet: Int32)
         case subscription(packet: Int32)
         /// With the packet where its acknowledgement may end the wait.
@@ -36,7 +38,7 @@ struct WaiterTable<Handle> {
     mutating func add(_ waiter: Waiter, as identifier: UInt64) {
         self.waiters[identifier] = waiter
         switch waiter.purpose {
-        case .connection, .readiness, .instance: break
+        case .connection, .readiness, .instance, .seats: break
         case .acknowledgement(let packet), .subscription(let packet): self.ofPacket[packet] = identifier
         case .reply(let correlation, let packet):
             self.ofReply[correlation] = identifier
@@ -47,7 +49,7 @@ struct WaiterTable<Handle> {
     mutating func take(_ identifier: UInt64) -> Waiter? {
         guard let waiter = self.waiters.removeValue(forKey: identifier) else { return nil }
         switch waiter.purpose {
-        case .connection, .readiness, .instance: break
+        case .connection, .readiness, .instance, .seats: break
         case .acknowledgement(let packet), .subscription(let packet): self.forget(packet, of: identifier)
         case .reply(let correlation, let packet):
             if self.ofReply[correlation] == identifier { self.ofReply[correlation] = nil }

@@ -64,6 +64,8 @@ struct BusState: Sendable {
         case report(Wakening, Reply)
         case serve(ApplicationMessage, CallTopic, Service)
         case control(ApplicationMessage, verb: String, [Service])
+        /// Say catalog and presence.
+        case announce([Service])
         /// Subscribe and register again.
         case restore([(filter: String, qos: Int)], [Service])
     }
@@ -86,33 +88,45 @@ struct BusState: Sendable {
     }
 
     var link = Link.connecting(failure: nil)
-    /// Of the broker, as its last CONNACK said.
+    /// Of the broker, as its last CONNACK said, or as it said when it was asked for one.
     private(set) var hasSharedSubscriptions = true
+    private var hasRefusedSharing = false
+    /// Counts connections.
+    private(set) var generation = 0
     var waiters = WaiterTable<Wakening>()
     var subscriptions: [String: Subscription] = [:]
     var services: [BusContract.FunctionName: Service] = [:]
     /// Those of `services` that drain.
     var leaving: Set<BusContract.FunctionName> = []
+    /// Those of `services` that presence does not name yet.
+    var joining: Set<BusContract.FunctionName> = []
+    /// Used where the broker has no shared subscriptions.
+    var view: InstanceView
     var readiness = Readiness.none
     var known = KnownFunctions()
     /// Messages of QoS 0 on their way to the socket, of which nobody waits to hear.
     var unwritten: Set<Int32> = []
     static let unwrittenMax = 1000
+    /// "Shared Subscriptions not supported".
+    static let sharingRefused = 0x9E
     /// By function, for those whose calls were repeated.
     var retryBudgets: [BusContract.FunctionName: RetryBudget] = [:]
     /// Replies that nobody waited for any more.
     var lateReplyCount = 0
+    /// Services whose instances were asked to say who they are, on a broker that does not know calls.
+    private var asked: Set<String> = []
     /// When the sweep that ends overdue waits is set to run.
     var sweepAt: ContinuousClock.Instant?
     var sweep: Task<Void, Never>?
     let replyTopic: String
     private let replyFilter: String
     /// The percent-encoded client identifier.
-    private let instance: String
+    let instance: String
     private var lastIdentifier: UInt64 = 0
 
     init(clientIdentifier: String) {
         self.instance = ClientName.encode(clientIdentifier)
+        self.view = InstanceView(own: self.instance)
         self.replyTopic = CallTopic.reply(client: self.instance, call: nil, errorStatus: nil).string
         self.replyFilter = CallFilter.replies(to: clientIdentifier)
     }
@@ -120,6 +134,9 @@ struct BusState: Sendable {
     var isFcbus: Bool { self.link == .connected(isFcbus: true) }
     /// Nothing stands between a call and its request: what all but the first find.
     var isReadyOnFcbus: Bool { self.readiness == .ready && self.isFcbus }
+
+    /// Whether every instance gets every request, and the view says whose it is.
+    var servesPlainly: Bool { !self.hasSharedSubscriptions && !self.isFcbus }
 
     var isConnected: Bool {
         if case .connected = self.link { true } else { false }
@@ -135,9 +152,24 @@ struct BusState: Sendable {
         !self.isFcbus && self.known.isComplete && self.known.standing(of: function) == .noInstance
     }
 
+    /// Whether nothing is known of a function where the instances could tell: once for each service.
+    mutating func mustAsk(about name: BusContract.FunctionName) -> Bool {
+        !self.isFcbus && self.known.standing(of: name.description) == .unannounced
+            && self.asked.insert(name.service).inserted
+    }
+
     /// Whether the connection reads a filter for its own sake, besides those who subscribe to it.
     func isReadByItself(_ filter: String) -> Bool {
-        self.readiness != .none && !self.isFcbus && (filter == CallFilter.catalog || filter == CallFilter.instances)
+        if filter == CallFilter.instances, self.servesPlainly, !self.services.isEmpty { return true }
+        return self.readiness != .none && !self.isFcbus
+            && (filter == CallFilter.catalog || filter == CallFilter.instances)
+    }
+
+    /// The broker has answered a shared subscription with 0x9E, or ended the connection over it: it is not asked again.
+    mutating func sharingWasRefused() {
+        self.hasRefusedSharing = true
+        self.hasSharedSubscriptions = false
+        if self.servesPlainly { self.joining.formUnion(self.services.keys) }
     }
 
     // MARK: Events
@@ -145,12 +177,14 @@ struct BusState: Sendable {
     mutating func receive(_ event: TransportEvent, effects: inout Effects) {
         switch event {
         case .connected(let isFcbus, let hasSharedSubscriptions):
-            self.hasSharedSubscriptions = hasSharedSubscriptions
+            self.hasSharedSubscriptions = hasSharedSubscriptions && !self.hasRefusedSharing
             self.connected(isFcbus: isFcbus, effects: &effects)
         case .refused(let code):
             guard self.link != .closed else { return }
             let message = "the broker refused the connection with reason code \(code)"
             self.link = .connecting(failure: Link.Failure(message: message, isRefusal: true))
+        case .dismissed(let code):
+            if code == Self.sharingRefused { self.sharingWasRefused() }
         case .disconnected(let reason): self.disconnected(reason, effects: &effects)
         case .published(let packet, let code):
             // On fcbus the reply follows and says more than the code.
@@ -179,7 +213,11 @@ struct BusState: Sendable {
     /// A lost connection took the subscriptions with it.
     private mutating func connected(isFcbus: Bool, effects: inout Effects) {
         self.link = .connected(isFcbus: isFcbus)
+        self.generation += 1
         self.known.forget()
+        self.view.forget()
+        self.asked = []
+        self.joining = self.servesPlainly ? Set(self.services.keys) : []
         // Who prepares when the connection is lost is told so, and begins anew.
         if self.readiness == .ready, !isFcbus { self.readiness = .none }
         var filters = self.subscriptions.map { (filter: $0.key, qos: $0.value.qos) }
@@ -201,7 +239,7 @@ struct BusState: Sendable {
         let lost = self.waiters.takeAll { waiter in
             switch waiter.purpose {
             case .connection, .readiness: false
-            case .instance, .acknowledgement, .subscription, .reply: true
+            case .instance, .seats, .acknowledgement, .subscription, .reply: true
             }
         }
         let error = BusError(
@@ -234,13 +272,20 @@ struct BusState: Sendable {
     private mutating func received(_ message: ApplicationMessage, effects: inout Effects) {
         if message.topic.utf8.starts(with: CallTopic.prefix.utf8), let topic = CallTopic(message.topic) {
             switch topic {
-            case .request(let name, _), .cancel(let name, _):
-                if let service = self.services[name] { effects.append(.serve(message, topic, service)) }
-            case .async(let name, _):
-                if let service = self.services[name], !self.isFcbus {
+            case .request(let name, let levels):
+                if let service = self.services[name], self.isOurs(message, levels, of: name) {
                     effects.append(.serve(message, topic, service))
                 }
-            case .catalog, .instance: self.learn(message, effects: &effects)
+            case .cancel(let name, _):
+                if let service = self.services[name] { effects.append(.serve(message, topic, service)) }
+            case .async(let name, let levels):
+                if let service = self.services[name], !self.isFcbus, self.isOurs(message, levels, of: name) {
+                    effects.append(.serve(message, topic, service))
+                }
+            case .catalog: self.learn(message, effects: &effects)
+            case .instance(let instance):
+                self.see(message, from: instance, effects: &effects)
+                self.learn(message, effects: &effects)
             case .control(let verb, let service, let instance):
                 guard instance == nil || instance == self.instance else { break }
                 let services = self.services.values.filter { service == nil || $0.name.service == service }
@@ -251,8 +296,27 @@ struct BusState: Sendable {
         self.deliver(message, effects: &effects)
     }
 
+    /// By a shared subscription only what is ours arrives.
+    private func isOurs(
+        _ message: ApplicationMessage, _ levels: ReplyLevels?, of name: BusContract.FunctionName
+    ) -> Bool {
+        !self.servesPlainly || self.view.isOurs(message, levels, of: name)
+    }
+
+    private mutating func see(_ message: ApplicationMessage, from instance: String, effects: inout Effects) {
+        guard self.servesPlainly, !self.services.isEmpty else { return }
+        self.view.receive(message, from: instance)
+        for waiter in self.waiters.takeAll(where: { $0.purpose == .seats }) {
+            effects.append(.wake(waiter.handle, .success(.reached)))
+        }
+        // The will of an earlier connection of ours may come late.
+        if instance == self.instance, !message.isRetained, message.payload.isEmpty {
+            effects.append(.announce(Array(self.services.values)))
+        }
+    }
+
     private mutating func learn(_ message: ApplicationMessage, effects: inout Effects) {
-        guard self.readiness != .none, !self.isFcbus else { return }
+        guard self.readiness != .none || self.servesPlainly, !self.isFcbus else { return }
         switch self.known.receive(message) {
         case .online(let functions):
             let waiting = self.waiters.takeAll {

@@ -83,6 +83,7 @@ extension TransportEvent {
             let isFcbus = properties.contains { $0.name == PropertyName.broker && $0.value == "1" }
             self = .connected(isFcbus: isFcbus, hasSharedSubscriptions: hasSharedSubscriptions)
         case .refused(let code): self = .refused(reasonCode: code)
+        case .dismissed(let code): self = .dismissed(reasonCode: code)
         case .disconnected(let reason, _): self = .disconnected(reason: reason)
         case .published(let packet, let code): self = .published(packet: packet, reasonCode: code)
         case .subscribed(let packet, let codes): self = .subscribed(packet: packet, reasonCode: codes.first ?? 0x80)

@@ -19,10 +19,12 @@ package protocol Transport: Sendable {
 /// What a connection tells its owner.
 package enum TransportEvent: Sendable {
     /// The broker has accepted the connection; `isFcbus` if it knows calls. Functions are served by shared
-    /// subscriptions, which a broker need not have.
+    /// subscriptions, where the broker has them.
     case connected(isFcbus: Bool, hasSharedSubscriptions: Bool)
     /// The broker has refused it, with a reason code of MQTT 5 or a return code below 6 of an older broker.
     case refused(reasonCode: Int)
+    /// The broker ends the connection, with a reason code of MQTT 5; `disconnected` follows.
+    case dismissed(reasonCode: Int)
     /// The connection is gone or could not be made; another attempt follows.
     case disconnected(reason: String)
     /// The end of a publish; of one with QoS 0, that it was written.

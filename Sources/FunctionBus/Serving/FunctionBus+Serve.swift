@@ -20,8 +20,7 @@ extension FunctionBus {
     ///
     /// - Parameter onReady: called once, when every function is registered.
     /// - Throws: `BusError` when a function cannot be registered: `notAuthorized`, `invalidArgument` where this
-    ///   connection serves it already, `unsupportedByBroker` where there are no shared subscriptions, `localTimeout`
-    ///   after 10 s.
+    ///   connection serves it already, `localTimeout` after 10 s.
     public func serve(
         _ functions: [FunctionHandler], onReady: @escaping @Sendable () -> Void = {}
     ) async throws(BusError) {
@@ -45,13 +44,30 @@ extension FunctionBus {
     private func enter(_ services: [Service]) throws(BusError) {
         let known = self.state.withLock { state -> Service? in
             if let known = services.first(where: { state.services[$0.name] != nil }) { return known }
-            for service in services { state.services[service.name] = service }
+            for service in services {
+                state.services[service.name] = service
+                if state.servesPlainly { state.joining.insert(service.name) }
+            }
             return nil
         }
         if let known { throw BusError(.invalidArgument, "this connection serves \(known.name) already") }
     }
 
     private func begin(_ services: [Service], until deadline: ContinuousClock.Instant) async throws(BusError) {
+        let wasPlain = self.state.withLock { $0.servesPlainly }
+        do throws(BusError) {
+            try await self.register(services, until: deadline)
+        } catch {
+            // The broker has told only now that it has no shared subscriptions, perhaps by ending the connection.
+            guard !wasPlain, self.state.withLock({ $0.servesPlainly }) else { throw error }
+            try await self.waitForConnection(until: deadline)
+            try await self.register(services, until: deadline)
+        }
+    }
+
+    func register(_ services: [Service], until deadline: ContinuousClock.Instant) async throws(BusError) {
+        let isPlain = self.state.withLock { $0.servesPlainly }
+        if isPlain { try await self.seeOthers(until: deadline) }
         for service in services {
             for filter in self.filters(of: service.name) { try await self.subscribe(filter, qos: 1, until: deadline) }
         }
@@ -63,14 +79,16 @@ extension FunctionBus {
                 guard error.code == .notAuthorized else { throw error }
             }
         }
+        if isPlain { self.state.withLock { state in state.joining.subtract(services.map(\.name)) } }
         for message in services.map(self.catalogEntry) + [self.presence()] {
             do throws(BusError) {
                 _ = try await self.publishAndWait(message, until: deadline)
             } catch {
-                // Whoever may not announce can still serve.
-                guard error.code == .notAuthorized else { throw error }
+                // Whoever may not announce can still serve, where the broker chooses whom a call goes to.
+                guard error.code == .notAuthorized, !isPlain else { throw error }
             }
         }
+        if isPlain { try await self.takeSeats(services, until: deadline) }
     }
 
     /// Where requests and cancellations of a function arrive. On a broker that does not know calls, the instances take
@@ -80,8 +98,9 @@ extension FunctionBus {
     }
 
     private func requestFilters(of name: BusContract.FunctionName) -> [String] {
-        let requests = CallFilter.requests(of: name)
-        return self.isConnectedToFcbus ? [requests] : [requests, CallFilter.invocations(of: name)]
+        let (isFcbus, isPlain) = self.state.withLock { ($0.isFcbus, $0.servesPlainly) }
+        let requests = CallFilter.requests(of: name, isShared: !isPlain)
+        return isFcbus ? [requests] : [requests, CallFilter.invocations(of: name, isShared: !isPlain)]
     }
 
     private func controlFilters(of services: [Service]) -> [String] {
@@ -93,10 +112,24 @@ extension FunctionBus {
     /// After a reconnect: everything that `serve` did, without waiting.
     func register(_ services: [Service]) {
         guard !services.isEmpty else { return }
+        let (isPlain, generation) = self.state.withLock { ($0.servesPlainly, $0.generation) }
+        guard !isPlain else {
+            Task { await self.registerAgain(services, generation) }
+            return
+        }
         let filters = services.flatMap { self.filters(of: $0.name) } + self.controlFilters(of: services)
         // A failure here is the next loss of the connection, and the next attempt.
         for filter in filters { _ = try? self.transport.subscribe(filter, qos: 1) }
         for message in services.map(self.catalogEntry) + [self.presence()] { _ = try? self.transport.publish(message) }
+    }
+
+    /// Says once more what was said already.
+    func announce(_ services: [Service]) {
+        let joining = self.state.withLock { $0.joining }
+        let announced = services.filter { !joining.contains($0.name) }
+        guard !announced.isEmpty else { return }
+        // Without a connection it is said with the next one.
+        for message in announced.map(self.catalogEntry) + [self.presence()] { _ = try? self.transport.publish(message) }
     }
 
     // MARK: Ending
@@ -108,6 +141,7 @@ extension FunctionBus {
         let unsubscribeBy = ContinuousClock.now + .seconds(2)
         // Without a connection nothing arrives either.
         _ = try? await self.publishAndWait(self.presence(), until: unsubscribeBy)
+        await self.giveUpSeats(services, until: unsubscribeBy)
         for filter in services.flatMap({ self.requestFilters(of: $0.name) }) {
             _ = try? await self.unsubscribe(filter, until: unsubscribeBy)
         }
@@ -130,7 +164,10 @@ extension FunctionBus {
             for service in services {
                 state.services[service.name] = nil
                 state.leaving.remove(service.name)
+                state.joining.remove(service.name)
             }
+            // Who serves nothing does not look on.
+            if state.services.isEmpty { state.view.forget() }
             return Array(state.services.values)
         }
         let kept = Set(self.controlFilters(of: others))
@@ -158,7 +195,9 @@ extension FunctionBus {
 
     /// As long as some function takes calls, the instance is online with those; then it is draining.
     func instanceDescriptor() -> InstanceDescriptor? {
-        let (all, leaving) = self.state.withLock { state in (Array(state.services.values), state.leaving) }
+        let (all, leaving) = self.state.withLock { state in
+            (state.services.values.filter { !state.joining.contains($0.name) }, state.leaving)
+        }
         guard !all.isEmpty else { return nil }
         let online = all.filter { !leaving.contains($0.name) }
         var descriptor = InstanceDescriptor()
