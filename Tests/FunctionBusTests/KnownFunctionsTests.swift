@@ -40,11 +40,17 @@ struct KnownFunctionsTests {
         _ = known.receive(self.catalog("a/b"))
         _ = known.receive(self.presence("i1", ["a/b"]))
         _ = known.receive(self.presence("i2", ["a/b"]))
-        #expect(known.receive(self.presence("i1", ["a/b"], .draining)) == .left(instance: "i1", isLost: false))
+        let draining = known.receive(self.presence("i1", ["a/b"], .draining))
+        #expect(draining == .left(instance: "i1", functions: ["a/b"], isLost: false))
         #expect(known.standing(of: "a/b") == .served)
+        // It had calls to finish.
+        let gone = known.receive(ApplicationMessage(topic: "fc/_inst/i1", payload: []))
+        #expect(gone == .left(instance: "i1", functions: ["a/b"], isLost: true))
         let will = ApplicationMessage(topic: "fc/_inst/i2", payload: [])
-        #expect(known.receive(will) == .left(instance: "i2", isLost: true))
+        #expect(known.receive(will) == .left(instance: "i2", functions: ["a/b"], isLost: true))
         #expect(known.standing(of: "a/b") == .noInstance)
+        // Of one that was not known nothing follows for functions.
+        #expect(known.receive(will) == .left(instance: "i2", functions: [], isLost: true))
     }
 
     @Test("A new connection learns everything anew", arguments: [true, false])

@@ -115,7 +115,10 @@ final class PlainNetwork: Sendable {
     fileprivate func unsubscribe(_ filter: String, _ client: String) -> Int32 {
         self.state.withLock { state in
             state.packet += 1
-            state.clients[client]?.filters.remove(filter)
+            // As ejabberd 23.01: who takes back what it does not have takes it from the others.
+            if state.clients[client]?.filters.remove(filter) == nil {
+                for other in state.clients.keys { state.clients[other]?.filters.remove(filter) }
+            }
             state.clients[client]?.events.yield([.unsubscribed(packet: state.packet)])
             return state.packet
         }

@@ -150,4 +150,21 @@ struct PlainServingTests {
         }
         #expect(log.payloads == ["x"])
     }
+
+    @Test("Who has heard of one instance only asks for the others before it says that there is none")
+    func partialKnowledge() async throws {
+        let network = PlainNetwork(keepsRetained: false)
+        let log = Log()
+        let first = try await self.instance("i1", at: network, log)
+        try await self.caller(at: network) { bus in
+            _ = try? await bus.call(try FunctionName("other/function"), options: CallOptions(timeout: .seconds(1)))
+            let second = try await self.instance("i2", at: network, log)
+            second.cancel()
+            try await second.value
+            #expect(try await bus.call(try FunctionName("demo/echo"), "x").text == "x")
+        }
+        #expect(log.instances == ["i1"])
+        first.cancel()
+        try await first.value
+    }
 }

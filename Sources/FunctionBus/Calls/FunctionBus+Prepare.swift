@@ -68,7 +68,8 @@ extension FunctionBus {
     /// is missing.
     private func learnWhoServes(until deadline: ContinuousClock.Instant) async throws(BusError) {
         do throws(BusError) {
-            for filter in [CallFilter.catalog, CallFilter.instances] {
+            // Not the other way round: a function without its instances would count as one that has none.
+            for filter in [CallFilter.instances, CallFilter.catalog] {
                 try await self.subscribe(filter, qos: 0, until: deadline)
             }
             let correlation = CallIdentifier.make()
@@ -86,10 +87,13 @@ extension FunctionBus {
         }
     }
 
+    /// Instances that are asked have answered by then.
+    private static let hearing = Duration.milliseconds(250)
+
     /// On a broker that does not know calls: fails before anything is sent where nobody would answer.
     ///
-    /// Of a function of which nothing is known here, its instances are asked to speak: a cluster may know retained
-    /// messages only on the node where they were published. The call does not wait for them.
+    /// Of a function of which too little is known here, its instances are asked to speak: a cluster may know retained
+    /// messages only on the node where they were published. The call waits for them only where it would fail otherwise.
     ///
     /// - Parameter wait: how long an instance may take to appear.
     func requireInstance(
@@ -102,6 +106,7 @@ extension FunctionBus {
         // Who cannot be asked stays unknown.
         if mustAsk { _ = try? self.transport.publish(Self.question(to: function.contract.service)) }
         guard isUnserved else { return }
+        let wait = mustAsk ? max(wait, Self.hearing) : wait
         let failure = BusError(Failure.noInstance(function.contract))
         guard wait > .zero else { throw failure }
         _ = try await self.wait(until: min(deadline, .now + wait), timeoutError: failure) { state in

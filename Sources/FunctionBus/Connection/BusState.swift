@@ -96,6 +96,9 @@ struct BusState: Sendable {
     var waiters = WaiterTable<Wakening>()
     var subscriptions: [String: Subscription] = [:]
     var services: [BusContract.FunctionName: Service] = [:]
+    /// What `services` have subscribed to on this connection: ejabberd 23.01 takes a filter from all others, too, when
+    /// one unsubscribes from it that has not subscribed.
+    var servedFilters: Set<String> = []
     /// Those of `services` that drain.
     var leaving: Set<BusContract.FunctionName> = []
     /// Those of `services` that presence does not name yet.
@@ -152,9 +155,11 @@ struct BusState: Sendable {
         !self.isFcbus && self.known.isComplete && self.known.standing(of: function) == .noInstance
     }
 
-    /// Whether nothing is known of a function where the instances could tell: once for each service.
+    /// Whether the instances could tell more of a function than is known: once for each service. Where there are no
+    /// shared subscriptions, retained messages may be incomplete, too.
     mutating func mustAsk(about name: BusContract.FunctionName) -> Bool {
-        !self.isFcbus && self.known.standing(of: name.description) == .unannounced
+        guard !self.isFcbus else { return false }
+        return (self.servesPlainly || self.known.standing(of: name.description) == .unannounced)
             && self.asked.insert(name.service).inserted
     }
 
@@ -216,6 +221,7 @@ struct BusState: Sendable {
         self.generation += 1
         self.known.forget()
         self.view.forget()
+        self.servedFilters = []
         self.asked = []
         self.joining = self.servesPlainly ? Set(self.services.keys) : []
         // Who prepares when the connection is lost is told so, and begins anew.
@@ -323,18 +329,19 @@ struct BusState: Sendable {
                 if case .instance(let name) = $0.purpose { functions.contains(name) } else { false }
             }
             for waiter in waiting { effects.append(.wake(waiter.handle, .success(.reached))) }
-        case .left(let instance, isLost: true):
-            // Who has a call is known only where it has said so; where nobody is left, it was one of those.
+        case .left(let instance, let functions, isLost: true):
+            // Who has a call is known only where it has said so; where nobody else is there, it was this one.
             let known = self.known
             let lost = self.waiters.takeAll { waiter in
-                waiter.instance.map(ClientName.encode) == instance
-                    || waiter.handle.expectation.function.map(known.standing) == .noInstance
+                if waiter.instance.map(ClientName.encode) == instance { return true }
+                guard let function = waiter.handle.expectation.function else { return false }
+                return functions.contains(function) && known.standing(of: function) == .noInstance
             }
             let error = BusError(
                 .instanceLost, status: 502, executed: .maybe,
                 "the instance that had the call went away before it answered, and the call may have run")
             for waiter in lost { effects.append(.wake(waiter.handle, .failure(error))) }
-        case .left(_, isLost: false), nil: break
+        case .left(_, _, isLost: false), nil: break
         }
     }
 

@@ -17,13 +17,16 @@ struct KnownFunctions: Sendable {
     enum Change: Equatable, Sendable {
         /// The instance serves these functions now.
         case online(functions: Set<String>)
-        /// The instance, by its percent-encoded identifier, takes no more calls; `isLost` if it is not there any more.
-        case left(instance: String, isLost: Bool)
+        /// The instance, by its percent-encoded identifier, takes no more calls of these functions, all that it was known
+        /// to serve; `isLost` if it is not there any more, nor the calls that it had.
+        case left(instance: String, functions: Set<String>, isLost: Bool)
     }
 
     private var catalog: Set<String> = []
     /// The functions of those that take calls, by instance.
     private var instances: [String: Set<String>] = [:]
+    /// The functions of those that drain, which may have calls.
+    private var draining: [String: Set<String>] = [:]
     /// Every retained message that there was has come.
     var isComplete = false
 
@@ -46,10 +49,15 @@ struct KnownFunctions: Sendable {
             // What is no descriptor is no instance.
             let descriptor = try? InstanceDescriptor(parsing: text)
             guard let descriptor, descriptor.status == .online else {
-                self.instances[identifier] = nil
-                return .left(instance: identifier, isLost: descriptor?.status != .draining)
+                var functions = self.instances.removeValue(forKey: identifier) ?? []
+                functions.formUnion(self.draining.removeValue(forKey: identifier) ?? [])
+                let isDraining = descriptor?.status == .draining
+                if isDraining, !functions.isEmpty { self.draining[identifier] = functions }
+                return .left(instance: identifier, functions: functions, isLost: !isDraining)
             }
             let functions = Set(descriptor.functions)
+            // It has come back, or some of its functions drain while it serves others.
+            self.draining[identifier] = nil
             self.instances[identifier] = functions
             return .online(functions: functions)
         default: return nil

@@ -69,18 +69,18 @@ extension FunctionBus {
         let isPlain = self.state.withLock { $0.servesPlainly }
         if isPlain { try await self.seeOthers(until: deadline) }
         for service in services {
-            for filter in self.filters(of: service.name) { try await self.subscribe(filter, qos: 1, until: deadline) }
+            for filter in self.filters(of: service.name) { try await self.open(filter, qos: 1, until: deadline) }
         }
         for filter in self.controlFilters(of: services) {
             do throws(BusError) {
-                try await self.subscribe(filter, qos: 0, until: deadline)
+                try await self.open(filter, qos: 0, until: deadline)
             } catch {
                 // Without the right to it, operators cannot reach this instance, and callers can.
                 guard error.code == .notAuthorized else { throw error }
             }
         }
         if isPlain { self.state.withLock { state in state.joining.subtract(services.map(\.name)) } }
-        for message in services.map(self.catalogEntry) + [self.presence()] {
+        for message in self.announcements(of: services) {
             do throws(BusError) {
                 _ = try await self.publishAndWait(message, until: deadline)
             } catch {
@@ -89,6 +89,11 @@ extension FunctionBus {
             }
         }
         if isPlain { try await self.takeSeats(services, until: deadline) }
+    }
+
+    private func open(_ filter: String, qos: Int, until deadline: ContinuousClock.Instant) async throws(BusError) {
+        try await self.subscribe(filter, qos: qos, until: deadline)
+        _ = self.state.withLock { $0.servedFilters.insert(filter) }
     }
 
     /// Where requests and cancellations of a function arrive. On a broker that does not know calls, the instances take
@@ -120,7 +125,8 @@ extension FunctionBus {
         let filters = services.flatMap { self.filters(of: $0.name) } + self.controlFilters(of: services)
         // A failure here is the next loss of the connection, and the next attempt.
         for filter in filters { _ = try? self.transport.subscribe(filter, qos: 1) }
-        for message in services.map(self.catalogEntry) + [self.presence()] { _ = try? self.transport.publish(message) }
+        self.state.withLock { $0.servedFilters.formUnion(filters) }
+        for message in self.announcements(of: services) { _ = try? self.transport.publish(message) }
     }
 
     /// Says once more what was said already.
@@ -129,7 +135,7 @@ extension FunctionBus {
         let announced = services.filter { !joining.contains($0.name) }
         guard !announced.isEmpty else { return }
         // Without a connection it is said with the next one.
-        for message in announced.map(self.catalogEntry) + [self.presence()] { _ = try? self.transport.publish(message) }
+        for message in self.announcements(of: announced) { _ = try? self.transport.publish(message) }
     }
 
     // MARK: Ending
@@ -143,6 +149,7 @@ extension FunctionBus {
         _ = try? await self.publishAndWait(self.presence(), until: unsubscribeBy)
         await self.giveUpSeats(services, until: unsubscribeBy)
         for filter in services.flatMap({ self.requestFilters(of: $0.name) }) {
+            guard self.state.withLock({ $0.servedFilters.remove(filter) }) != nil else { continue }
             _ = try? await self.unsubscribe(filter, until: unsubscribeBy)
         }
         // Everything that was sent here has arrived now.
@@ -174,12 +181,20 @@ extension FunctionBus {
         let filters =
             services.flatMap { self.filters(of: $0.name) }
             + self.controlFilters(of: services).filter { !kept.contains($0) }
+        let open = self.state.withLock { state in filters.filter { state.servedFilters.remove($0) != nil } }
         // Without a connection there is nothing to take back.
-        for filter in filters { _ = try? self.transport.unsubscribe(filter) }
+        for filter in open { _ = try? self.transport.unsubscribe(filter) }
         _ = try? self.transport.publish(self.presence())
     }
 
     // MARK: Announcements
+
+    /// fcbus reads in the catalog how much an instance takes. Where callers read it, one who knew of no other instance
+    /// would take the function for one that has none until presence follows.
+    private func announcements(of services: [Service]) -> [ApplicationMessage] {
+        let catalog = services.map(self.catalogEntry)
+        return self.isConnectedToFcbus ? catalog + [self.presence()] : [self.presence()] + catalog
+    }
 
     /// The catalog entry stays when the instance goes: the function is known then, and has no instance.
     private func catalogEntry(of service: Service) -> ApplicationMessage {
