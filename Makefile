@@ -18,7 +18,7 @@ RELEASE_BUILD := build -c release --static-swift-stdlib -Xswiftc -enforce-exclus
 PROCESS_TESTS := InteroperationTests|FunctionHostTests
 
 BUILD_PACKAGES := libmosquitto-dev libsqlite3-dev pkg-config python3 mosquitto-clients
-TEST_PACKAGES := $(BUILD_PACKAGES) mosquitto openssl python3-pip strace
+TEST_PACKAGES := $(BUILD_PACKAGES) mosquitto ejabberd openssl python3-pip strace
 BENCH_PACKAGES := $(BUILD_PACKAGES) mosquitto nats-server
 
 .PHONY: help run test build bench bench-sdk torture fuzz install lint conformance pages packages test-packages bench-packages clean
@@ -108,6 +108,13 @@ define install_packages
 	    echo "installing $${missing[*]}" >&2
 	    sudo=''; [[ $$(id -u) == 0 ]] || sudo=sudo
 	    $$sudo apt-get update -qq
+	    # The brokers among them are started by the tests, on ports of their own: as services they would take 1883.
+	    policy=/usr/sbin/policy-rc.d
+	    if [[ ! -e $$policy ]]; then
+	        trap "$$sudo rm -f $$policy" EXIT
+	        printf '#!/bin/sh\nexit 101\n' | $$sudo tee $$policy >/dev/null
+	        $$sudo chmod 755 $$policy
+	    fi
 	    DEBIAN_FRONTEND=noninteractive $$sudo apt-get install -y -qq --no-install-recommends "$${missing[@]}" >/dev/null
 	fi
 endef

@@ -68,7 +68,7 @@ extension GuaranteeRows {
         let doomed = try RunningCommand(
             try #require(RunningBroker.binary),
             [
-                "serve", text, "--timeout", "20s", "--broker", place.url, "--", "sh", "-c",
+                "serve", text, "--timeout", "20s", "--broker", place.instanceURL, "--", "sh", "-c",
                 "touch \(begun); exec sleep 2",
             ])
         _ = try await doomed.line(timeout: 20) { $0 == "ready \(text)" }

@@ -99,10 +99,10 @@ extension GuaranteeRows {
             try await place.bus { bus in
                 let long = Task { try await bus.call(name, "long", options: CallOptions(timeout: .seconds(30))) }
                 _ = await begun.first { _ in true }
-                var answered = 0
-                for _ in 0..<3 where await Guarantee.end(of: bus, name) == "answered" { answered += 1 }
-                long.cancel()
-                return answered == 3 ? "yes" : "no: they take turns"
+                defer { long.cancel() }
+                // Many: where chance chooses the instance, it must not choose well each time.
+                for _ in 0..<16 where await Guarantee.end(of: bus, name) != "answered" { return "no: it may wait" }
+                return "yes"
             }
         }
     }

@@ -35,9 +35,9 @@ extension GuaranteeRows {
     }
 
     /// Nobody is there to take it until the broker has come back.
-    private static func killedBroker(_ kind: BrokerKind) async throws -> String {
+    private static func killedBroker(_ place: GuaranteePlace) async throws -> String {
         let name = try FunctionName("killed/echo")
-        return try await GuaranteePlace.withStore(kind) { place, crash in
+        return try await place.withStore { place, crash in
             do {
                 _ = try await place.bus { try await $0.send(name, "x") }
             } catch let error as BusError {
@@ -77,7 +77,7 @@ extension GuaranteeRows {
             }
         },
         Guarantee("A one-way call that was accepted runs, although the broker is killed first (with a store)") {
-            try await Self.killedBroker($0.kind)
+            try await Self.killedBroker($0)
         },
         Guarantee("A one-way call that fails is tried again") { place in
             let name = try FunctionName("retry/echo")

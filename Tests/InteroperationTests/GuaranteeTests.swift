@@ -45,7 +45,7 @@ struct GuaranteeTests {
     private static func made(from page: String, _ found: [[String]]) -> String {
         let head = page.components(separatedBy: self.mark).first ?? ""
         var text =
-            "\(head)\(self.mark)\n\n| promise | \(BrokerKind.allCases.map(\.rawValue).joined(separator: " | ")) |\n|---|---|---|\n"
+            "\(head)\(self.mark)\n\n| promise | \(GuaranteePlace.Name.allCases.map(\.rawValue).joined(separator: " | ")) |\n|---|---|---|---|\n"
         for (number, row) in GuaranteeRows.all.enumerated() {
             text += "| \(row.promise) | \(found.map { $0[number] }.joined(separator: " | ")) |\n"
         }
@@ -56,11 +56,8 @@ struct GuaranteeTests {
     func page() async throws {
         let page = try String(contentsOf: Self.page, encoding: .utf8)
         var found: [[String]] = []
-        for kind in BrokerKind.allCases {
-            found.append(
-                try await kind.withBroker { broker in
-                    try await Self.found(at: GuaranteePlace(kind: kind, url: "mqtt://127.0.0.1:\(broker.port)"))
-                })
+        for name in GuaranteePlace.Name.allCases {
+            found.append(try await GuaranteePlace.with(name) { try await Self.found(at: $0) })
         }
         let text = Self.made(from: page, found)
         if ProcessInfo.processInfo.environment["FCBUS_WRITE_PAGES"] != nil {
