@@ -167,4 +167,21 @@ struct PlainServingTests {
         first.cancel()
         try await first.value
     }
+
+    @Test("The directory has the instances, although nobody has kept what they said", arguments: [true, false])
+    func directory(_ keepsRetained: Bool) async throws {
+        let network = PlainNetwork(keepsRetained: keepsRetained)
+        let log = Log()
+        let first = try await self.instance("i1", at: network, log)
+        let second = try await self.instance("i2", at: network, log)
+        try await self.caller(at: network) { bus in
+            let entries = try await bus.directory()
+            #expect(entries.map(\.name.description) == ["demo/echo"])
+            #expect(Set(entries.first?.instances.map(\.identifier) ?? []) == ["i1", "i2"])
+        }
+        for instance in [first, second] {
+            instance.cancel()
+            try await instance.value
+        }
+    }
 }

@@ -88,7 +88,7 @@ extension FunctionBus {
     }
 
     /// Instances that are asked have answered by then.
-    private static let hearing = Duration.milliseconds(250)
+    static let hearing = Duration.milliseconds(250)
 
     /// On a broker that does not know calls: fails before anything is sent where nobody would answer.
     ///

@@ -34,15 +34,20 @@ public struct DirectoryEntry: Sendable {
 extension FunctionBus {
     /// The functions that are known, by name, with the instances that are there now.
     ///
-    /// Works on every broker: it reads the retained messages of catalog and presence.
+    /// Works on every broker: it reads the retained messages of catalog and presence, and where the broker has no shared
+    /// subscriptions, and may have kept them on another node, what the instances say when they are asked.
     /// - Parameter settling: how long no further entry may come before the list counts as whole. Default 100 ms.
     public func directory(settling: Duration = .milliseconds(100)) async throws -> [DirectoryEntry] {
         let collected = Collected()
+        let mustAsk = self.state.withLock { $0.servesPlainly }
+        let settling = mustAsk ? max(settling, Self.hearing) : settling
         try await self.subscribe([CallFilter.catalog, CallFilter.instances]) { stream in
             let reader = Task {
-                for await message in stream where message.isRetained { collected.add(message) }
+                for await message in stream where message.isRetained || mustAsk { collected.add(message) }
             }
             defer { reader.cancel() }
+            // Who cannot be asked says nothing.
+            if mustAsk { _ = try? self.transport.publish(Self.question(to: nil)) }
             while collected.lastArrival + settling > .now { try await Task.sleep(for: settling / 4) }
         }
         return Self.entries(collected.messages)
