@@ -9,14 +9,16 @@ struct GuaranteeTests {
         .deletingLastPathComponent().appending(path: "Documentation/guarantees.md")
     private static let mark = "<!-- Everything below is made by `make pages`. -->"
 
-    /// All rows at a time: most of them wait.
-    private static func found(at place: GuaranteePlace) async throws -> [String] {
-        try await withThrowingTaskGroup(of: (Int, String).self) { group in
-            for (number, row) in GuaranteeRows.all.enumerated() {
-                group.addTask { (number, await Self.found(of: row, at: place)) }
-            }
-            return try await group.reduce(into: Array(repeating: "", count: GuaranteeRows.all.count)) {
-                $0[$1.0] = $1.1
+    /// What is found of each row, on a broker of this name that is started for it. All rows at a time: most of them wait.
+    private static func found(
+        at name: GuaranteePlace.Name, rows: [Int] = Array(GuaranteeRows.all.indices)
+    ) async throws -> [Int: String] {
+        try await GuaranteePlace.with(name) { place in
+            await withTaskGroup(of: (Int, String).self) { group in
+                for row in rows {
+                    group.addTask { (row, await Self.found(of: GuaranteeRows.all[row], at: place)) }
+                }
+                return await group.reduce(into: [:]) { $0[$1.0] = $1.1 }
             }
         }
     }
@@ -52,15 +54,30 @@ struct GuaranteeTests {
         return text
     }
 
+    /// What the page says of a row.
+    private static func shown(_ row: Int, _ name: GuaranteePlace.Name, on page: String) -> String? {
+        let lines = page.components(separatedBy: self.mark).last?.split(separator: "\n") ?? []
+        // A head and a rule stand before the rows, a promise before the words.
+        guard let column = GuaranteePlace.Name.allCases.firstIndex(of: name), row + 2 < lines.count else { return nil }
+        let cells = lines[row + 2].components(separatedBy: " | ")
+        guard column + 1 < cells.count else { return nil }
+        return cells[column + 1].replacing(" |", with: "")
+    }
+
     @Test("The page says what is found")
     func page() async throws {
         let page = try String(contentsOf: Self.page, encoding: .utf8)
         var found: [[String]] = []
+        let isWriting = ProcessInfo.processInfo.environment["FCBUS_WRITE_PAGES"] != nil
         for name in GuaranteePlace.Name.allCases {
-            found.append(try await GuaranteePlace.with(name) { try await Self.found(at: $0) })
+            var words = try await Self.found(at: name)
+            // What two nodes disagree about for microseconds may show once in many runs, and not twice in one.
+            let doubtful = isWriting ? [] : words.keys.filter { words[$0] != Self.shown($0, name, on: page) }
+            if !doubtful.isEmpty { words.merge(try await Self.found(at: name, rows: doubtful)) { $1 } }
+            found.append(GuaranteeRows.all.indices.map { words[$0] ?? "" })
         }
         let text = Self.made(from: page, found)
-        if ProcessInfo.processInfo.environment["FCBUS_WRITE_PAGES"] != nil {
+        if isWriting {
             try text.write(to: Self.page, atomically: true, encoding: .utf8)
         } else {
             let differences = zip(text.split(separator: "\n"), page.split(separator: "\n")).filter { $0 != $1 }
