@@ -38,6 +38,7 @@ extension Broker {
                 self.drain(session, now: now)
             case .task(let task):
                 self.taskCommitted(task, now: now)
+            case .answer(let answer): self.give(answer, now: now)
             }
         }
         self.performCallEffects(now: now)

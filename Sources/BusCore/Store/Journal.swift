@@ -27,6 +27,7 @@ struct Journal: Sendable {
         case connection(Int, generation: UInt32)
         case session(Int, generation: UInt32)
         case task(String)
+        indirect case answer(OperatorAnswer)
     }
 
     private(set) var isOn = false
@@ -48,6 +49,8 @@ struct Journal: Sendable {
     }
 
     var hasChanges: Bool { !self.changes.isEmpty }
+    /// Of the batch with the latest change: when it is on disk, everything so far is.
+    var latestNumber: UInt64 { self.hasChanges ? self.openNumber : self.openNumber - 1 }
     /// Whether new work that must be stored is taken.
     var hasRoom: Bool { self.condition == .sound }
 

@@ -12,6 +12,22 @@ enum SystemOperation: String, CaseIterable {
     case deadList = "dead-list"
     case deadRequeue = "dead-requeue"
     case deadPurge = "dead-purge"
+
+    /// Whether it changes what outlives the process.
+    var changesTasks: Bool {
+        switch self {
+        case .taskCancel, .deadRequeue, .deadPurge: true
+        case .catalog, .stats, .drain, .taskGet, .deadList: false
+        }
+    }
+}
+
+/// What the broker has to say to an operator, and to whom.
+struct OperatorAnswer: Sendable {
+    var result: Result<JSONText, Failure>
+    var address: CallAddress
+    var session: Int
+    var generation: UInt32
 }
 
 extension Broker {
@@ -25,13 +41,50 @@ extension Broker {
             if let failure = properties.refusal(of: name) { throw failure }
             guard let operation = SystemOperation(rawValue: name.function) else { throw .noFunction(name) }
             let terms = try OperationTerms(publish)
-            let answer = try self.perform(operation, terms, now: now)
-            self.answerOperator(answer, at: address, to: session, now: now)
+            guard operation.changesTasks else {
+                let answer = try self.perform(operation, terms, now: now)
+                self.answerOperator(answer, at: address, to: session, now: now)
+                return .success
+            }
+            try self.refuseWithoutRoom(for: operation)
+            let result = Result { () throws(Failure) in try self.perform(operation, terms, now: now) }
+            self.giveWhenStored(
+                OperatorAnswer(
+                    result: result, address: address, session: session,
+                    generation: self.sessions.generation(of: session)), now: now)
+            if case .failure(let failure) = result { return ReasonCode(rawValue: failure.publishReasonCode) }
             return .success
         } catch {
             self.fail(error, address, isReplay: false, now: now)
             return ReasonCode(rawValue: error.publishReasonCode)
         }
+    }
+
+    /// What is done twice says the second time what the first one left, which may not be on disk either: so everything so
+    /// far is waited for, whether this operation itself has changed anything or not.
+    private mutating func giveWhenStored(_ answer: OperatorAnswer, now: Timestamp) {
+        let number = self.journal.latestNumber
+        if number <= self.journal.committed {
+            self.give(answer, now: now)
+        } else {
+            self.journal.wait(.answer(answer), for: number)
+        }
+    }
+
+    mutating func give(_ answer: OperatorAnswer, now: Timestamp) {
+        guard self.sessions.isOccupied(answer.session, generation: answer.generation) else { return }
+        switch answer.result {
+        case .success(let text): self.answerOperator(text, at: answer.address, to: answer.session, now: now)
+        case .failure(let failure): self.fail(failure, answer.address, isReplay: false, now: now)
+        }
+    }
+
+    /// Letters that are to live again are new work. What goes away is let go while the disk is full, and is told when
+    /// that is on disk; after a failure nothing would ever be told.
+    private func refuseWithoutRoom(for operation: SystemOperation) throws(Failure) {
+        guard self.journal.isOn, !self.journal.hasRoom else { return }
+        guard self.journal.condition == .failed || operation == .deadRequeue else { return }
+        throw self.refusalForRoom
     }
 
     private mutating func perform(

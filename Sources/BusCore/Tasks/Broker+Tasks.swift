@@ -95,7 +95,11 @@ extension Broker {
     /// A client of 3.x cannot be refused: its call waits in memory, and its acknowledgement for the commit.
     private func refusalForRoom(_ publish: Publish, from session: Int) -> Failure? {
         guard !self.journal.hasRoom, !self.waits(session, publish) else { return nil }
-        return Failure(
+        return self.refusalForRoom
+    }
+
+    var refusalForRoom: Failure {
+        Failure(
             .storeFull, .storeFull, executed: .none,
             "the store takes nothing new (\(self.journal.condition.rawValue)): try again later")
     }
