@@ -46,7 +46,7 @@ struct ChangeBatch: ~Copyable {
         case .saveDelivery(let session, let delivery):
             let key = DeliveryKey(session: session, order: delivery.order)
             self.strike(self.deliveries.updateValue(self.changes.count, forKey: key))
-        case .setDelivery(let session, let order, let packetIdentifier, let phase):
+        case .setDelivery(let session, let order, _, let packetIdentifier, let phase):
             let place = self.deliveries[DeliveryKey(session: session, order: order)]
             if let place, case .saveDelivery(_, var delivery) = self.changes[place] {
                 delivery.packetIdentifier = packetIdentifier
@@ -54,7 +54,7 @@ struct ChangeBatch: ~Copyable {
                 self.changes[place] = .saveDelivery(session: session, delivery)
                 return
             }
-        case .removeDelivery(let session, let order):
+        case .removeDelivery(let session, let order, _):
             if self.strike(self.deliveries.removeValue(forKey: DeliveryKey(session: session, order: order))) { return }
         case .saveTask(let task):
             self.strike(self.tasks.updateValue(self.changes.count, forKey: ExactText(task.id)))

@@ -1,7 +1,8 @@
 /// The tables, and the ladder that lifts a store of an earlier version to this one.
 ///
 /// Numbers of sessions and messages are row ids, so that what is written last lies last and is removed first: a queue
-/// touches two pages however long it is. Deliveries lie by session and order, which is how they are read. Retained
+/// touches two pages however long it is. Deliveries lie by their messages, so that those of one commit lie on a page or
+/// two, however many sessions they are for; by session, as in version 1, each would touch a page of its own. Retained
 /// messages and tasks are rows with an index on their name, since rows without one are slow when they are large.
 enum Schema {
     /// "fcbs", in the header of the file: another program's database is not ours to change.
@@ -37,7 +38,17 @@ enum Schema {
             id TEXT NOT NULL UNIQUE, record BLOB NOT NULL, state INTEGER NOT NULL, due INTEGER, dead INTEGER NOT NULL,
             seal INTEGER NOT NULL
         ) STRICT;
+        """,
         """
+        ALTER TABLE deliveries RENAME TO deliveries_1;
+        CREATE TABLE deliveries (
+            session INTEGER NOT NULL, position INTEGER NOT NULL, message INTEGER NOT NULL, flags INTEGER NOT NULL,
+            identifiers BLOB NOT NULL, seal INTEGER NOT NULL, state INTEGER NOT NULL,
+            PRIMARY KEY (message, session, position)
+        ) STRICT, WITHOUT ROWID;
+        INSERT INTO deliveries SELECT * FROM deliveries_1 ORDER BY message, session, position;
+        DROP TABLE deliveries_1;
+        """,
     ]
 
     static var version: Int { self.steps.count }

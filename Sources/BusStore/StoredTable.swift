@@ -1,6 +1,6 @@
 import BusCore
 
-/// How the rows of each table become records, in the order in which a restart reads them.
+/// How the rows of each table become records, in the order in which a restart reads the tables.
 enum StoredTable: String, CaseIterable {
     case sessions
     case subscriptions
@@ -24,7 +24,7 @@ enum StoredTable: String, CaseIterable {
         switch self {
         case .sessions, .messages: return ["number"]
         case .subscriptions: return ["session", "filter"]
-        case .deliveries: return ["session", "position"]
+        case .deliveries: return ["message", "session", "position"]
         case .received: return ["session", "packet"]
         case .retained, .tasks: return ["rowid"]
         }
@@ -101,12 +101,19 @@ enum StoredTable: String, CaseIterable {
 }
 
 extension Database {
-    /// Hands over every record in the order of `StoredRecord`'s cases, each as it is read: nothing is gathered here.
+    /// Hands over every record in the order of `StoredRecord`'s cases, each as it is read; only deliveries, 48 bytes
+    /// each, are gathered first, since they lie in another order than the one in which they are wanted.
     func readRecords(_ visit: (StoredRecord) -> Void) throws(SQLiteFailure) {
         for table in StoredTable.allCases {
+            var deliveries: [(session: UInt64, delivery: StoredDelivery)] = []
             try self.forEachRow(of: table.query) { row throws(SQLiteFailure) in
-                visit(try table.record(row))
+                switch try table.record(row) {
+                case .delivery(let session, let delivery): deliveries.append((session, delivery))
+                case let record: visit(record)
+                }
             }
+            deliveries.sort { ($0.session, $0.delivery.order) < ($1.session, $1.delivery.order) }
+            for (session, delivery) in deliveries { visit(.delivery(session: session, delivery)) }
         }
     }
 }

@@ -15,15 +15,14 @@ final class Tables {
     private let saveRetained: Statement
     private let saveTask: Statement
 
-    /// Statements that take away by one or two keys.
+    /// Statements that take away by their keys.
     private enum Removal: String, CaseIterable {
         case session = "DELETE FROM sessions WHERE number = ?"
         case subscriptionsOfSession = "DELETE FROM subscriptions WHERE session = ?"
-        case deliveriesOfSession = "DELETE FROM deliveries WHERE session = ?"
         case receivedOfSession = "DELETE FROM received WHERE session = ?"
         case subscription = "DELETE FROM subscriptions WHERE session = ? AND filter = ?"
         case message = "DELETE FROM messages WHERE number = ?"
-        case delivery = "DELETE FROM deliveries WHERE session = ? AND position = ?"
+        case delivery = "DELETE FROM deliveries WHERE message = ? AND session = ? AND position = ?"
         case received = "DELETE FROM received WHERE session = ? AND packet = ?"
         case retained = "DELETE FROM retained WHERE topic = ?"
         case task = "DELETE FROM tasks WHERE id = ?"
@@ -37,7 +36,8 @@ final class Tables {
         self.saveSubscription = try database.prepare("INSERT OR REPLACE INTO subscriptions VALUES (?, ?, ?, ?, ?)")
         self.saveMessage = try database.prepare("INSERT OR REPLACE INTO messages VALUES (?, ?, ?, ?)")
         self.saveDelivery = try database.prepare("INSERT OR REPLACE INTO deliveries VALUES (?, ?, ?, ?, ?, ?, ?)")
-        self.setDelivery = try database.prepare("UPDATE deliveries SET state = ?3 WHERE session = ?1 AND position = ?2")
+        self.setDelivery = try database.prepare(
+            "UPDATE deliveries SET state = ?4 WHERE message = ?1 AND session = ?2 AND position = ?3")
         self.saveReceived = try database.prepare("INSERT OR REPLACE INTO received VALUES (?, ?, ?)")
         // An update keeps the row and its place in the index; a replacement would move both.
         self.saveRetained = try database.prepare(
@@ -75,20 +75,21 @@ final class Tables {
         case .removeSession(let number):
             try self.remove(.session, number)
             try self.remove(.subscriptionsOfSession, number)
-            try self.remove(.deliveriesOfSession, number)
             try self.remove(.receivedOfSession, number)
         case .saveSubscription(let session, let subscription): try self.write(subscription, of: session)
         case .removeSubscription(let session, let filter): try self.remove(.subscription, session, filter)
         case .saveMessage(let number, let message): try self.write(message, number: number)
         case .removeMessage(let number): try self.remove(.message, number)
         case .saveDelivery(let session, let delivery): try self.write(delivery, of: session)
-        case .setDelivery(let session, let order, let packetIdentifier, let phase):
+        case .setDelivery(let session, let order, let message, let packetIdentifier, let phase):
+            self.setDelivery.bind(message)
             self.setDelivery.bind(session)
             self.setDelivery.bind(order)
             let state = DeliveryState(packetIdentifier: packetIdentifier, phase: phase)
             self.setDelivery.bind(state.sealed(session: session, order: order))
             try self.setDelivery.run()
-        case .removeDelivery(let session, let order): try self.remove(.delivery, session, order)
+        case .removeDelivery(let session, let order, let message):
+            try self.remove(.delivery, message, session, order)
         case .saveReceived(let session, let packetIdentifier):
             self.saveReceived.bind(session)
             self.saveReceived.bind(UInt64(packetIdentifier))

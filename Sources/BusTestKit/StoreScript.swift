@@ -66,10 +66,14 @@ package struct StoreScript: Sendable {
             // Mostly the latest, as from a client that is there; sometimes the oldest, as from one that comes back.
             let isLatest = self.number(below: 3) > 0
             let delivery = self.deliveries.remove(at: isLatest ? self.deliveries.count - 1 : 0)
-            changes.append(.removeDelivery(session: delivery.session, order: delivery.order))
+            changes.append(Self.removal(of: delivery))
             changes += self.release(delivery.message)
         }
         return changes
+    }
+
+    private static func removal(of delivery: Delivery) -> StoreChange {
+        .removeDelivery(session: delivery.session, order: delivery.order, message: delivery.message)
     }
 
     private mutating func release(_ message: UInt64) -> [StoreChange] {
@@ -84,7 +88,7 @@ package struct StoreScript: Sendable {
         let phase: StoredDelivery.Phase = self.number(below: 2) == 0 ? .published : .released
         return [
             .setDelivery(
-                session: delivery.session, order: delivery.order,
+                session: delivery.session, order: delivery.order, message: delivery.message,
                 packetIdentifier: UInt16(1 + self.number(below: 65_535)), phase: phase)
         ]
     }
@@ -151,7 +155,7 @@ package struct StoreScript: Sendable {
         self.received[session] = nil
         let ended = self.deliveries.filter { $0.session == session }
         self.deliveries.removeAll { $0.session == session }
-        return [.removeSession(number: session)] + ended.flatMap { self.release($0.message) }
+        return ended.flatMap { [Self.removal(of: $0)] + self.release($0.message) } + [.removeSession(number: session)]
     }
 
     // MARK: Randomness

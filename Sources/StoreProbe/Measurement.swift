@@ -137,7 +137,7 @@ enum Measurement {
     }
 
     private static func removal(of number: UInt64, session: UInt64 = 1) -> [StoreChange] {
-        [.removeDelivery(session: session, order: number), .removeMessage(number: number)]
+        [.removeDelivery(session: session, order: number, message: number), .removeMessage(number: number)]
     }
 
     private static func seconds(_ duration: Duration) -> Double {

@@ -17,9 +17,10 @@ struct ChangeBatchTests {
         .saveDelivery(session: 7, StoredDelivery(order: 3, message: 5, qos: 1)),
     ]
     private static let remove: [StoreChange] = [
-        .removeDelivery(session: 7, order: 3), .removeMessage(number: 5),
+        .removeDelivery(session: 7, order: 3, message: 5), .removeMessage(number: 5),
     ]
-    private static let send = StoreChange.setDelivery(session: 7, order: 3, packetIdentifier: 9, phase: .published)
+    private static let send = StoreChange.setDelivery(
+        session: 7, order: 3, message: 5, packetIdentifier: 9, phase: .published)
 
     @Test("A message that is delivered and acknowledged within a commit is never written")
     func cancelled() {

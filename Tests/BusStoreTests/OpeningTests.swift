@@ -125,10 +125,10 @@ struct OpeningTests {
         #expect(failure?.kind == .damaged)
     }
 
-    @Test("A store of version 1 opens with all it holds (D12)")
-    func golden() throws {
+    @Test("A store of every version so far opens with all it holds (D12)", arguments: 1...Schema.version)
+    func golden(_ version: Int) throws {
         let directory = try TemporaryDirectory()
-        let golden = URL(filePath: #filePath).deletingLastPathComponent().appending(path: "Golden/version-1")
+        let golden = URL(filePath: #filePath).deletingLastPathComponent().appending(path: "Golden/version-\(version)")
         try FileManager.default.copyItem(atPath: golden.path, toPath: directory.store)
         #expect(try BusStore.state(of: directory) == StoredState(after: Samples.all))
         #expect(try BusStore.verify(directory: directory.store).version == Schema.version)

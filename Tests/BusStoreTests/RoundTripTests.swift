@@ -5,6 +5,12 @@ import Testing
 
 @Suite("What a store keeps")
 struct RoundTripTests {
+    /// Of session 7 with all it has.
+    private static let removal: [StoreChange] = [
+        .removeDelivery(session: 7, order: 1, message: 1), .removeDelivery(session: 7, order: 2, message: 2),
+        .removeSession(number: 7),
+    ]
+
     /// Changes on top of one of everything.
     static let changes: [(name: String, changes: [StoreChange])] = [
         ("nothing more", []),
@@ -12,29 +18,29 @@ struct RoundTripTests {
             "a session replaced",
             [.saveSession(StoredSession(number: 7, clientIdentifier: "other", expirySeconds: 5, disconnectedAt: nil))]
         ),
-        ("a session removed", [.removeSession(number: 7)]),
+        ("a session removed", removal),
         ("a session removed that is not there", [.removeSession(number: 99)]),
-        ("a session that comes back empty", [.removeSession(number: 7), .saveSession(Samples.session)]),
+        ("a session that comes back empty", removal + [.saveSession(Samples.session)]),
         (
             "a subscription replaced",
             [.saveSubscription(session: 7, StoredSubscription(filter: "+/#", options: 0, identifier: 0))]
         ),
         ("a subscription removed", [.removeSubscription(session: 7, filter: "+/#")]),
         ("another session's subscription", [.removeSubscription(session: 8, filter: "+/#")]),
-        ("a message removed", [.removeDelivery(session: 7, order: 1), .removeMessage(number: 1)]),
+        ("a message removed", [.removeDelivery(session: 7, order: 1, message: 1), .removeMessage(number: 1)]),
         (
             "a delivery sent",
-            [.setDelivery(session: 7, order: 2, packetIdentifier: 12, phase: .published)]
+            [.setDelivery(session: 7, order: 2, message: 2, packetIdentifier: 12, phase: .published)]
         ),
         (
             "a delivery taken back",
-            [.setDelivery(session: 7, order: 1, packetIdentifier: 0, phase: .queued)]
+            [.setDelivery(session: 7, order: 1, message: 1, packetIdentifier: 0, phase: .queued)]
         ),
         (
             "a delivery sent that is not there",
-            [.setDelivery(session: 7, order: 9, packetIdentifier: 1, phase: .released)]
+            [.setDelivery(session: 7, order: 9, message: 1, packetIdentifier: 1, phase: .released)]
         ),
-        ("a delivery removed", [.removeDelivery(session: 7, order: 1)]),
+        ("a delivery removed", [.removeDelivery(session: 7, order: 1, message: 1)]),
         ("an identifier released", [.removeReceived(session: 7, packetIdentifier: 65_535)]),
         ("a retained message replaced", [.saveRetained(topic: "empty", Samples.message, publisher: "x")]),
         ("a retained message removed", [.removeRetained(topic: "a/ä/🜁")]),

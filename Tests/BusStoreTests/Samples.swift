@@ -1,6 +1,6 @@
 import BusCore
 
-/// One of everything. The store in `Golden/version-1` holds the same: a change here is a new version of the format.
+/// One of everything. The stores in `Golden` hold the same: a change here is a new version of the format.
 enum Samples {
     static let session = StoredSession(
         number: 7, clientIdentifier: "pump ünit 7", expirySeconds: .max, disconnectedAt: 1_700_000_000_123,

@@ -56,10 +56,9 @@ extension Broker {
     /// The store forgets the session and all that is in it.
     mutating func endStoring(_ session: Int) {
         guard self.sessions[session].storage.isOn else { return }
-        for record in self.sessions[session].window.records { self.journal.release(record.message) }
-        for message in self.sessions[session].waitingMessages where message.record.isStored {
-            self.journal.release(message.record.message)
-        }
+        self.forgetExpired(in: session)
+        for record in self.sessions[session].window.records { self.forget(record, of: session) }
+        self.forgetStored(in: session) { _ in true }
         self.journal.add(.removeSession(number: self.sessions[session].storage.number))
         self.sessions[session].storage = SessionStorage()
     }
@@ -173,7 +172,7 @@ extension Broker {
         self.journal.add(
             .setDelivery(
                 session: self.sessions[session].storage.number, order: message.record.order,
-                packetIdentifier: identifier.rawValue, phase: .published))
+                message: message.record.message, packetIdentifier: identifier.rawValue, phase: .published))
         self.sendOrHold(message, identifier, to: session, on: index, now: now)
     }
 
@@ -213,7 +212,7 @@ extension Broker {
         self.journal.add(
             .setDelivery(
                 session: self.sessions[session].storage.number, order: record.order,
-                packetIdentifier: identifier.rawValue, phase: .released))
+                message: record.message, packetIdentifier: identifier.rawValue, phase: .released))
         self.sessions[session].window.wait(identifier, for: self.journal.openNumber)
         self.wake(session)
     }
@@ -229,7 +228,8 @@ extension Broker {
     mutating func forget(_ record: DeliveryRecord, of session: Int) {
         guard record.isStored else { return }
         self.journal.add(
-            .removeDelivery(session: self.sessions[session].storage.number, order: record.order))
+            .removeDelivery(
+                session: self.sessions[session].storage.number, order: record.order, message: record.message))
         self.journal.release(record.message)
     }
 

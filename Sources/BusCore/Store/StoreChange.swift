@@ -5,17 +5,19 @@
 package enum StoreChange: Sendable, Equatable {
     /// Inserts or replaces; the number is the key.
     case saveSession(StoredSession)
-    /// Removes it with everything that belongs to it, except messages: their content goes by `removeMessage`.
+    /// Removes it with its subscriptions and identifiers. Its deliveries are removed before, one by one: a store finds
+    /// them by their messages.
     case removeSession(number: UInt64)
     case saveSubscription(session: UInt64, StoredSubscription)
     case removeSubscription(session: UInt64, filter: String)
     /// Content, before the first delivery that uses it.
     case saveMessage(number: UInt64, StoredMessage)
     case removeMessage(number: UInt64)
-    /// The key is session and order.
+    /// The key is session and order; the message, which never changes, tells a store where it lies.
     case saveDelivery(session: UInt64, StoredDelivery)
-    case setDelivery(session: UInt64, order: UInt64, packetIdentifier: UInt16, phase: StoredDelivery.Phase)
-    case removeDelivery(session: UInt64, order: UInt64)
+    case setDelivery(
+        session: UInt64, order: UInt64, message: UInt64, packetIdentifier: UInt16, phase: StoredDelivery.Phase)
+    case removeDelivery(session: UInt64, order: UInt64, message: UInt64)
     /// A QoS 2 message that came in and is not yet released.
     case saveReceived(session: UInt64, packetIdentifier: UInt16)
     case removeReceived(session: UInt64, packetIdentifier: UInt16)

@@ -49,21 +49,26 @@ package struct StoredState: Sendable, Equatable {
         case .saveTask(let task): self.tasks[ExactText(task.id)] = task
         case .removeTask(let id): self.tasks[ExactText(id)] = nil
         case .saveSession(let session): self.sessions[session.number, default: SessionRecords()].session = session
-        case .removeSession(let number): self.sessions[number] = nil
+        case .removeSession(let number):
+            self.withRecords(of: number) { records in
+                records.session = nil
+                records.subscriptions = [:]
+                records.received = []
+            }
         case .saveSubscription(let number, let subscription):
             self.withRecords(of: number) { $0.subscriptions[ExactText(subscription.filter)] = subscription }
         case .removeSubscription(let number, let filter):
             self.withRecords(of: number) { $0.subscriptions[ExactText(filter)] = nil }
         case .saveDelivery(let number, let delivery): self.withRecords(of: number) { $0.save(delivery) }
-        case .setDelivery(let number, let order, let packetIdentifier, let phase):
+        case .setDelivery(let number, let order, let message, let packetIdentifier, let phase):
             self.withRecords(of: number) { records in
-                guard let place = records.place(of: order) else { return }
+                guard let place = records.place(of: order, message) else { return }
                 records.deliveries[place].packetIdentifier = packetIdentifier
                 records.deliveries[place].phase = phase
             }
-        case .removeDelivery(let number, let order):
+        case .removeDelivery(let number, let order, let message):
             self.withRecords(of: number) { records in
-                guard let place = records.place(of: order) else { return }
+                guard let place = records.place(of: order, message) else { return }
                 records.deliveries.remove(at: place)
             }
         case .saveReceived(let number, let identifier):
@@ -92,9 +97,10 @@ extension StoredState.SessionRecords {
         return low
     }
 
-    fileprivate func place(of order: UInt64) -> Int? {
+    fileprivate func place(of order: UInt64, _ message: UInt64) -> Int? {
         let place = self.insertionPlace(of: order)
-        return place < self.deliveries.count && self.deliveries[place].order == order ? place : nil
+        guard place < self.deliveries.count, self.deliveries[place].order == order else { return nil }
+        return self.deliveries[place].message == message ? place : nil
     }
 
     fileprivate mutating func save(_ delivery: StoredDelivery) {
