@@ -109,7 +109,7 @@ let package = Package(
             swiftSettings: houseRules),
 
         // For the tests.
-        room("BusTestKit", ["BusAccess", "BusCore", "BusSession", "BusWire", nioCore]),
+        room("BusTestKit", ["BusAccess", "BusContract", "BusCore", "BusSession", "BusWire", nioCore]),
         .executableTarget(
             name: "StoreProbe", dependencies: ["BusStore", "BusCore", "BusTestKit"], swiftSettings: houseRules),
         .target(name: "CAllocationCount"),

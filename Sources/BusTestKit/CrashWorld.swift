@@ -5,6 +5,8 @@ import NIOCore
 
 /// What a broker in a crashing world stores into.
 package protocol CrashingStore {
+    /// Everything that is on disk.
+    var committed: StoredState { get }
     /// Takes a batch, whenever it commits it.
     mutating func append(_ changes: [StoreChange], number: UInt64)
     /// Up to which batch everything is on disk; called at any time, and may commit some of what waits.
@@ -37,6 +39,8 @@ package final class CrashWorld<Store: CrashingStore> {
     private var retained: [String: Int] = [:]
     private var retainedTopics: [Int: String] = [:]
 
+    private static var wallMilliseconds: Int64 { 1_700_000_000_000 }
+
     package init(seed: UInt64, store: Store) {
         self.random = SeededGenerator(seed: seed)
         self.store = store
@@ -45,7 +49,7 @@ package final class CrashWorld<Store: CrashingStore> {
         limits.session.receiveMaximumOut = self.random.pick([1, 3, 20, 1024])
         limits.session.sessionExpirySecondsMax = .max
         self.broker = Broker(limits: limits, seed: seed)
-        self.broker.attachStore(wallMilliseconds: 1_700_000_000_000, now: self.now)
+        self.broker.attachStore(wallMilliseconds: Self.wallMilliseconds, now: self.now)
         for number in 0..<self.random.number(in: 1...3) {
             self.addClient("s\(number)", subscribesAt: self.random.pick([.atLeastOnce, .exactlyOnce, .exactlyOnce]))
         }
@@ -87,6 +91,7 @@ package final class CrashWorld<Store: CrashingStore> {
         case 85..<89: self.drop(client)
         case 89..<91: self.changeRoom()
         case 91..<93: self.crash()
+        case 93: self.setClock()
         default: self.deliver(to: client, .max)
         }
         self.settle()
@@ -95,6 +100,12 @@ package final class CrashWorld<Store: CrashingStore> {
     private func progress() {
         let number = self.store.progress(&self.random)
         self.broker.committed(upTo: number, now: self.now)
+    }
+
+    /// Sometimes somebody sets the clock, by up to a day.
+    private func setClock() {
+        let shift = Int64(self.random.number(in: -86_400_000...86_400_000))
+        self.broker.setWallClock(milliseconds: Self.wallMilliseconds + shift, now: self.now)
     }
 
     /// Sometimes there is no room for a while.
@@ -221,7 +232,8 @@ package final class CrashWorld<Store: CrashingStore> {
         }
         self.now = self.now.adding(seconds: UInt64(self.random.number(below: 100)))
         self.broker = Broker(limits: self.broker.limits, seed: UInt64(self.numbers))
-        self.broker.attachStore(wallMilliseconds: 1_700_000_000_000, now: self.now)
+        let shift = Int64(self.random.number(in: -86_400_000...86_400_000))
+        self.broker.attachStore(wallMilliseconds: Self.wallMilliseconds + shift, now: self.now)
         var loader = StoreLoader(now: self.now)
         var found: [String: Int] = [:]
         for record in records {

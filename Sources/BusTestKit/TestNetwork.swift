@@ -15,6 +15,10 @@ package final class TestNetwork {
     package private(set) var logins: [AuthenticationRequest] = []
     /// With a store, what the broker asks to remember goes here.
     package private(set) var store: ModelStore?
+    /// In its place, for a broker that dies again and again: a store that commits when it likes.
+    package private(set) var crashingStore: (any CrashingStore)?
+    /// By how much the wall clock was set.
+    private var wallShift: Int64 = 0
     /// Every batch is on disk at once; otherwise when the test calls `commit`.
     package var commitsAtOnce = true
     /// The wall clock at instant 0, in milliseconds since 1970.
@@ -32,41 +36,71 @@ package final class TestNetwork {
     /// Gives the broker, which has heard nothing yet, a store, and what is in it.
     package func attachStore(_ store: ModelStore = ModelStore()) {
         self.store = store
-        self.load()
+        self.load(store.committed.records)
     }
 
-    private func load() {
-        guard let store = self.store else { return }
-        let wall = Self.wallMilliseconds + Int64(self.now.nanoseconds / 1_000_000)
-        self.broker.attachStore(wallMilliseconds: wall, now: self.now)
+    /// The same with an empty store that decides by itself what it commits.
+    package func attach(_ store: any CrashingStore) {
+        self.crashingStore = store
+        self.commitsAtOnce = false
+        self.load([])
+    }
+
+    private func load(_ records: [StoredRecord]) {
+        self.broker.attachStore(wallMilliseconds: self.wall, now: self.now)
         var loader = StoreLoader(now: self.now)
-        for record in store.committed.records { loader.take(record, into: &self.broker) }
+        for record in records { loader.take(record, into: &self.broker) }
         loader.finish(into: &self.broker)
         self.settle()
     }
 
+    private var wall: Int64 { Self.wallMilliseconds + self.wallShift + Int64(self.now.nanoseconds / 1_000_000) }
+
+    /// Somebody sets the wall clock forth or back.
+    package func shiftWall(milliseconds: Int64) {
+        self.wallShift += milliseconds
+        self.broker.setWallClock(milliseconds: self.wall, now: self.now)
+    }
+
     /// Commits what waits, or the oldest batches of it.
     package func commit(_ count: Int = .max) {
-        guard let number = self.store?.commit(count) else { return }
+        guard let number = self.crashingStore?.sync() ?? self.store?.commit(count) else { return }
+        self.broker.committed(upTo: number, now: self.now)
+        self.settle()
+    }
+
+    /// The store does some of its work, or tells of it late.
+    package func progress(_ random: inout SeededGenerator) {
+        guard let number = self.crashingStore?.progress(&random) else { return }
         self.broker.committed(upTo: number, now: self.now)
         self.settle()
     }
 
     /// The process dies and another one begins with what is committed, after so many seconds.
     package func crash(downSeconds: UInt64 = 0, adjust: (inout Broker) -> Void = { _ in }) {
+        self.store?.crash()
+        self.restart(downSeconds: downSeconds, with: self.store?.committed.records, adjust: adjust)
+    }
+
+    /// The same, with what the crashing store has kept.
+    package func crash(downSeconds: UInt64, _ random: inout SeededGenerator) {
+        self.restart(downSeconds: downSeconds, with: self.crashingStore?.crash(&random)) { _ in }
+    }
+
+    private func restart(downSeconds: UInt64, with records: [StoredRecord]?, adjust: (inout Broker) -> Void) {
         for client in self.clients.values { client.networkClosed() }
         self.clients = [:]
-        self.store?.crash()
         self.now = self.now.adding(seconds: downSeconds)
         self.broker = Broker(limits: self.broker.limits, seed: self.nextSeed)
         self.nextSeed += 1
         adjust(&self.broker)
-        self.load()
+        if let records { self.load(records) }
     }
 
     private func takeChanges() {
         guard let (changes, number) = self.broker.takeChanges() else { return }
         self.store?.append(changes, number: number)
+        self.crashingStore?.append(changes, number: number)
         guard self.commitsAtOnce, let committed = self.store?.commit() else { return }
         self.broker.committed(upTo: committed, now: self.now)
     }

@@ -74,7 +74,8 @@ struct StoredOperationTests {
         #expect(self.network.broker.taskCount == (operation == "dead-purge" ? 0 : 1))
     }
 
-    @Test("Done again, it says what the first time left, when that is on disk", arguments: ["dead-purge", "task-cancel"])
+    @Test(
+        "Done again, it says what the first time left, when that is on disk", arguments: ["dead-purge", "task-cancel"])
     func again(_ operation: String) {
         let task = self.task(endingWith: operation == "dead-purge" ? "400" : nil)
         self.network.commitsAtOnce = false

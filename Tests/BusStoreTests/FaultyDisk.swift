@@ -25,6 +25,8 @@ final class FaultyDisk: @unchecked Sendable {
     private struct Journal {
         var before: [Int64: [UInt8]] = [:]
         var syncedSize: Int64 = 0
+        /// The whole file as it was synced last, when it was cut short since.
+        var beforeTruncation: [UInt8]?
     }
 
     static let sectorBytes: Int64 = 512
@@ -73,31 +75,49 @@ final class FaultyDisk: @unchecked Sendable {
         self.lock.withLock { self.cut = (operation, action) }
     }
 
+    /// The same, counted from now.
+    func cut(after operations: Int, _ action: @escaping () -> Void) {
+        self.lock.withLock { self.cut = (self.operations + operations, action) }
+    }
+
+    func forgetCut() {
+        self.lock.withLock { self.cut = nil }
+    }
+
     var isCutAwaited: Bool { self.lock.withLock { self.cut != nil } }
 
-    /// What may be left if the power goes now: of each sector not yet synced, its old content or its new one.
+    /// What may be left if the power goes now: of each sector not yet synced, its old content or its new one. A file that
+    /// was cut short is as it was before, or shorter: a file system gives its blocks away only when that is for good.
     func image(keepsNew: () -> Bool) -> Image {
         self.lock.withLock {
             var image = Image()
             for (path, journal) in self.journals {
                 guard let data = FileManager.default.contents(atPath: path) else { continue }
-                var bytes = [UInt8](data)
-                if Int64(bytes.count) != journal.syncedSize, !keepsNew() {
-                    let missing = max(0, Int(journal.syncedSize) - bytes.count)
-                    bytes = Array(bytes.prefix(Int(journal.syncedSize))) + [UInt8](repeating: 0, count: missing)
+                if let whole = journal.beforeTruncation, !keepsNew() {
+                    image.files[path] = whole
+                } else {
+                    image.files[path] = Self.mixture(of: [UInt8](data), journal, keepsNew: keepsNew)
                 }
-                for (sector, before) in journal.before.sorted(by: { $0.key < $1.key }) where !keepsNew() {
-                    let start = Int(sector * Self.sectorBytes)
-                    let end = min(start + Int(Self.sectorBytes), bytes.count)
-                    guard start < end else { continue }
-                    for offset in start..<end {
-                        bytes[offset] = offset - start < before.count ? before[offset - start] : 0
-                    }
-                }
-                image.files[path] = bytes
             }
             return image
         }
+    }
+
+    private static func mixture(of bytes: [UInt8], _ journal: Journal, keepsNew: () -> Bool) -> [UInt8] {
+        var bytes = bytes
+        if Int64(bytes.count) != journal.syncedSize, !keepsNew() {
+            let missing = max(0, Int(journal.syncedSize) - bytes.count)
+            bytes = Array(bytes.prefix(Int(journal.syncedSize))) + [UInt8](repeating: 0, count: missing)
+        }
+        for (sector, before) in journal.before.sorted(by: { $0.key < $1.key }) where !keepsNew() {
+            let start = Int(sector * Self.sectorBytes)
+            let end = min(start + Int(Self.sectorBytes), bytes.count)
+            guard start < end else { continue }
+            for offset in start..<end {
+                bytes[offset] = offset - start < before.count ? before[offset - start] : 0
+            }
+        }
+        return bytes
     }
 
     // MARK: Files
@@ -133,6 +153,22 @@ final class FaultyDisk: @unchecked Sendable {
                 self.journals[file.path]?.before[sector] = file.readSector(sector)
             }
             return SQLITE_OK
+        }
+    }
+
+    func willTruncate(_ file: FaultyFile, to size: Int64) -> Int32 {
+        self.lock.withLock {
+            let code = self.willChange(file, from: 0, to: 0)
+            guard code == SQLITE_OK, var journal = self.journals[file.path], size < FaultyFile.size(of: file.inner),
+                let data = FileManager.default.contents(atPath: file.path)
+            else { return code }
+            if journal.beforeTruncation == nil {
+                journal.beforeTruncation = Self.mixture(of: [UInt8](data), journal) { false }
+            }
+            journal.before = [:]
+            journal.syncedSize = size
+            self.journals[file.path] = journal
+            return code
         }
     }
 

@@ -79,7 +79,7 @@ final class FaultyFile {
         }
         methods.xTruncate = { file, size in
             guard let object = FaultyFile.object(file) else { return SQLITE_MISUSE }
-            let code = object.disk.willChange(object, from: size, to: FaultyFile.size(of: object.inner))
+            let code = object.disk.willTruncate(object, to: size)
             guard code == SQLITE_OK else { return code }
             return object.inner.pointee.pMethods.pointee.xTruncate(object.inner, size)
         }

@@ -16,7 +16,7 @@ struct TidyTests {
             "BusWire", "BusTopics", "BusContract", "BusAccess", "BusSession", "BusCalls", "NIOCore", "DequeModule",
             "HeapModule",
         ],
-        "BusTestKit": ["BusAccess", "BusCore", "BusSession", "BusWire", "NIOCore"],
+        "BusTestKit": ["BusAccess", "BusContract", "BusCore", "BusSession", "BusWire", "NIOCore"],
         "BusStore": ["BusCore", "CSQLite", "Synchronization", "Glibc"],
         "CountProbe": ["CAllocationCount", "BusContract", "BusCore", "BusSession", "BusWire", "NIOCore"],
         "SDKProbe": ["CMosquittoLoad", "FunctionBus", "Foundation", "Synchronization"],
