@@ -7,6 +7,9 @@ SWIFT ?= swift
 PREFIX ?= /usr/local
 PORT ?= 1883
 SECONDS_OF_FUZZ ?= 60
+POWER_CUT_SEEDS ?= 2000
+CRASH_SEEDS ?= 20000
+MUTANTS ?= 2000
 RELEASE := .build/release/fcbus
 DEBUG := .build/debug/fcbus
 PYTHON_PACKAGES := .build/python
@@ -21,12 +24,13 @@ BUILD_PACKAGES := libmosquitto-dev libsqlite3-dev pkg-config python3 mosquitto-c
 TEST_PACKAGES := $(BUILD_PACKAGES) mosquitto ejabberd openssl python3-pip strace
 BENCH_PACKAGES := $(BUILD_PACKAGES) mosquitto nats-server
 
-.PHONY: help run test build bench bench-sdk torture fuzz install lint conformance pages packages test-packages bench-packages clean
+.PHONY: help run test build bench bench-sdk torture torture-store fuzz install lint conformance pages packages test-packages bench-packages clean
 
 help:
 	@echo "make run      build fcbus, start broker, host and example functions (PORT=1883)"
 	@echo "make test     build and run every test"
-	@echo "make torture  put the broker under abuse, load and crashes (twenty minutes)"
+	@echo "make torture  put the broker under abuse, load and crashes (forty minutes)"
+	@echo "make torture-store  only power cuts and damage of the store, thousands of each"
 	@echo "make bench    measure the broker beside Debian's mosquitto and nats-server (ten minutes)"
 	@echo "make fuzz     run the broker under libFuzzer (SECONDS_OF_FUZZ=60)"
 	@echo "make build    build the release binary ($(RELEASE))"
@@ -80,9 +84,16 @@ bench-sdk: build
 	@$(SWIFT) $(RELEASE_BUILD) --product SDKProbe
 	@.build/release/SDKProbe $(RELEASE)
 
-# Every row of abuse, load and durability, the long ones too: about twenty minutes.
+# Every row of abuse, load and durability, the long ones too: about twenty minutes. Then power cuts and damage of the
+# store, thousands of each: as long again.
 torture: build test-packages
 	@PYTHONPATH=$(PYTHON_PACKAGES) python3 Tests/Torture/torture.py $(RELEASE)
+	$(MAKE) torture-store
+
+torture-store: test-packages
+	@$(SWIFT) build --build-tests
+	export FCBUS_POWER_CUT_SEEDS=$(POWER_CUT_SEEDS) FCBUS_CRASH_SEEDS=$(CRASH_SEEDS) FCBUS_MUTANTS=$(MUTANTS)
+	$(SWIFT) test --skip-build --filter 'PowerCut|CrashTests|DamageTests|RepairTests'
 
 # Finds new inputs below .build/fuzz, and stops at the first that breaks something.
 fuzz:

@@ -94,7 +94,8 @@ package struct BrokerServer: Service {
         do {
             store = try StoreLink.open(directory: directory, into: &broker)
         } catch {
-            throw ServerFailure(error.description, isConfiguration: error.kind == .notAccessible)
+            // Only where another process holds it does starting again help as things are.
+            throw ServerFailure(error.description, isConfiguration: error.kind != .inUse)
         }
         for notice in store.notices { self.logger.warning("store", metadata: ["notice": "\(notice)"]) }
         self.logger.notice(

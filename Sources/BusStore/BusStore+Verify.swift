@@ -16,7 +16,7 @@ extension BusStore {
         do throws(SQLiteFailure) {
             report.version = try database.integer("PRAGMA user_version")
             try report.measure(directory, database)
-            if try !Schema.isAsWritten(in: database) {
+            if try !Schema.isAsWritten(in: database, version: report.version) {
                 report.problems.append("the tables are not those of version \(report.version)")
             }
             for line in try database.texts("PRAGMA integrity_check(20)") where line != "ok" {

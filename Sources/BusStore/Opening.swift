@@ -20,7 +20,9 @@ enum Opening {
                 }
             }
             return try StoreFailure.wrapping("cannot open", file) { () throws(SQLiteFailure) in
-                guard try Schema.isAsWritten(in: database) else { throw .wrongContent("the schema") }
+                guard try Schema.isAsWritten(in: database, version: Schema.version) else {
+                    throw .wrongContent("the schema")
+                }
                 return try Tables(database)
             }
         } catch {
@@ -29,7 +31,8 @@ enum Opening {
         }
     }
 
-    /// For a check: nothing is made, lifted or written.
+    /// For a check or a repair: nothing is made, lifted or written. Every version so far has the same rows, in tables of
+    /// another order.
     static func openForReading(_ directory: StoreDirectory) throws(StoreFailure) -> Database {
         let file = directory.databasePath
         let database = try StoreFailure.wrapping("cannot open", file) { () throws(SQLiteFailure) in
@@ -37,12 +40,7 @@ enum Opening {
         }
         do throws(StoreFailure) {
             let version = try Self.version(of: database, in: directory, cacheBytes: StoreOptions().cacheBytes)
-            guard version == Schema.version else {
-                throw StoreFailure(
-                    .notAccessible,
-                    "\(file) has version \(version), this program checks version \(Schema.version): start the broker once,"
-                        + " which brings it up to date")
-            }
+            guard version > 0 else { throw .damaged(file, "it has no tables") }
             try StoreFailure.wrapping("cannot open", file) { () throws(SQLiteFailure) in
                 try database.execute("PRAGMA query_only = ON")
             }

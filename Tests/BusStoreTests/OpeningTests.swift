@@ -130,8 +130,20 @@ struct OpeningTests {
         let directory = try TemporaryDirectory()
         let golden = URL(filePath: #filePath).deletingLastPathComponent().appending(path: "Golden/version-\(version)")
         try FileManager.default.copyItem(atPath: golden.path, toPath: directory.store)
+        let before = try BusStore.verify(directory: directory.store)
+        #expect(before.isSound && before.version == version && before.deliveries == 3, "\(before.problems)")
         #expect(try BusStore.state(of: directory) == StoredState(after: Samples.all))
         #expect(try BusStore.verify(directory: directory.store).version == Schema.version)
+    }
+
+    @Test("A store of every version so far can be repaired, which lifts it (D12)", arguments: 1...Schema.version)
+    func goldenRepair(_ version: Int) throws {
+        let directory = try TemporaryDirectory()
+        let golden = URL(filePath: #filePath).deletingLastPathComponent().appending(path: "Golden/version-\(version)")
+        try FileManager.default.copyItem(atPath: golden.path, toPath: directory.store)
+        let report = try BusStore.repair(directory: directory.store)
+        #expect(report.unreadable == 0 && report.kept.isSound && report.kept.version == Schema.version)
+        #expect(try BusStore.state(of: directory) == StoredState(after: Samples.all))
     }
 
     @Test("A later version's steps lift an earlier store, all of them or none (D12)")

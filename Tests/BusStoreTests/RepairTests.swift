@@ -50,7 +50,9 @@ struct RepairTests {
         for (number, message) in found.messages { #expect(whole.messages[number] == message) }
     }
 
-    @Test("Whatever bits are flipped, a repair ends in a sound store or says that it cannot (D07)", arguments: 1...40)
+    @Test(
+        "Whatever bits are flipped, a repair ends in a sound store or says that it cannot (D07)",
+        arguments: 1...Mutants.count)
     func bits(_ seed: UInt64) throws {
         let directory = try TemporaryDirectory()
         try BusStore.fill(directory, Self.changes)
