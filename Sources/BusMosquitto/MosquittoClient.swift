@@ -27,6 +27,8 @@ import Synchronization
     private let state = Mutex(State())
     /// Looked at in every round of the thread, which must not wait there for one that publishes.
     private let isClosing = Atomic(false)
+    /// Packets that were queued since the last time that all were written, besides the acknowledgements.
+    private let unwrittenCount = Atomic(0)
     private static let isLibraryReady: Bool = mosquitto_lib_init() == 0
     /// How long a DISCONNECT may take to leave.
     private static let farewell = Duration.seconds(2)
@@ -125,6 +127,7 @@ import Synchronization
             guard !self.mustEnd else { return false }
             unsafe state.handle = pointer
             state.queuedCount = 0
+            self.unwrittenCount.store(0, ordering: .relaxed)
             self.batch.reset()
             return true
         }
@@ -140,9 +143,9 @@ import Synchronization
             let isReadable = self.wait(handle, socket)
             var reason: Int32 = 0
             if isReadable { reason = self.read(handle) }
-            if reason == 0, unsafe mosquitto_want_write(handle.pointer) {
-                reason = unsafe mosquitto_loop_write(handle.pointer, 1)
-            }
+            // First what has arrived: what the owner says to it leaves together with the acknowledgements.
+            self.handOver()
+            if reason == 0, unsafe mosquitto_want_write(handle.pointer) { reason = self.write(handle, socket) }
             if reason == 0, ContinuousClock.now >= nextCheck {
                 // Keep alive.
                 reason = unsafe mosquitto_loop_misc(handle.pointer)
@@ -211,6 +214,24 @@ import Synchronization
         }
     }
 
+    /// Writes everything that waits. libmosquitto makes a system call of each packet; several are held back until the
+    /// last of them, so that they pass through the network's layers, and wake the broker, once.
+    private func write(_ handle: borrowing MosquittoHandle, _ socket: Int32) -> Int32 {
+        let packetCount = self.unwrittenCount.exchange(0, ordering: .relaxed) + self.batch.takeAnswerCount()
+        guard packetCount > 1 else { return unsafe mosquitto_loop_write(handle.pointer, 1) }
+        Self.cork(socket, 1)
+        let reason = unsafe mosquitto_loop_write(handle.pointer, 1)
+        // Not on a number that may be another's by now.
+        if reason == 0 { Self.cork(socket, 0) }
+        return reason
+    }
+
+    /// Where it is not understood, packets leave one by one.
+    private static func cork(_ socket: Int32, _ flag: Int32) {
+        var flag = flag
+        _ = unsafe setsockopt(socket, Int32(IPPROTO_TCP), TCP_CORK, &flag, socklen_t(MemoryLayout<Int32>.size))
+    }
+
     private func handOver() {
         let events = self.batch.take()
         if !events.isEmpty { self.onEvents(events) }
@@ -256,7 +277,10 @@ import Synchronization
         let code: Int32? = self.state.withLock { state in
             guard let handle = unsafe state.handle else { return nil }
             let code = unsafe body(handle, &identifier)
-            if code == 0 { state.queuedCount += 1 }
+            if code == 0 {
+                state.queuedCount += 1
+                self.unwrittenCount.add(1, ordering: .relaxed)
+            }
             return code
         }
         guard let code else { throw .notConnected }
