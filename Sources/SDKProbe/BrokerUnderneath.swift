@@ -6,6 +6,10 @@ struct BrokerUnderneath {
     private let process = Process()
 
     init(_ binary: String) throws {
+        if let port = Int(binary) {
+            self.port = port
+            return
+        }
         let output = Pipe()
         self.process.executableURL = URL(filePath: binary)
         self.process.arguments = ["broker", "--port", "0", "--log-level", "error"]
@@ -24,6 +28,7 @@ struct BrokerUnderneath {
     }
 
     func stop() {
+        guard self.process.isRunning else { return }
         self.process.terminate()
         self.process.waitUntilExit()
     }

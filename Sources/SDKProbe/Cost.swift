@@ -21,6 +21,12 @@ struct Cost {
 
     private typealias Usage = (processorMicroseconds: Double, switches: Int, clock: ContinuousClock.Instant)
 
+    private init(processorMicroseconds: Double, switches: Double, perSecond: Double) {
+        self.processorMicroseconds = processorMicroseconds
+        self.switches = switches
+        self.perSecond = perSecond
+    }
+
     private init(from before: Usage, to after: Usage, _ count: Int) {
         self.processorMicroseconds = (after.processorMicroseconds - before.processorMicroseconds) / Double(count)
         self.switches = Double(after.switches - before.switches) / Double(count)
@@ -38,7 +44,8 @@ struct Cost {
 
     /// The one whose processor time is in the middle.
     static func median(_ costs: [Cost]) -> Cost {
-        costs.sorted { $0.processorMicroseconds < $1.processorMicroseconds }[costs.count / 2]
+        if costs.isEmpty { return Cost(processorMicroseconds: .nan, switches: .nan, perSecond: .nan) }
+        return costs.sorted { $0.processorMicroseconds < $1.processorMicroseconds }[costs.count / 2]
     }
 
     var text: String {
