@@ -5,6 +5,7 @@ struct BrokerUnderneath {
     let port: Int
     private let process = Process()
 
+    /// - Parameter binary: `fcbus`, or the port of a broker that runs already.
     init(_ binary: String) throws {
         if let port = Int(binary) {
             self.port = port

@@ -24,9 +24,8 @@ enum SDKProbe {
             exit(69)
         }
         defer { unsafe cload_close(bare) }
-        print(
-            "processor time, sleeps, rate     libmosquitto                       FunctionBus                       ratio"
-        )
+        let heading = [("of each call or message", 32), ("libmosquitto", 49), ("FunctionBus", 49), ("ratio", 0)]
+        print(heading.map { $0.padding(toLength: max($1, $0.count), withPad: " ", startingAt: 0) }.joined())
         try await Load.with(broker: "mqtt://127.0.0.1:\(broker.port)") { load in
             for work in Work.all where window == nil || work.window == window {
                 var theirs: [Cost] = []
