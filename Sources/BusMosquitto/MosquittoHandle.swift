@@ -109,8 +109,8 @@ final class EventBatch: Sendable {
     private borrowing func configure(_ settings: MosquittoSettings) throws(MosquittoFailure) {
         try check(unsafe mosquitto_int_option(self.pointer, MOSQ_OPT_PROTOCOL_VERSION, Int32(MQTT_PROTOCOL_V5)))
         try check(unsafe mosquitto_int_option(self.pointer, MOSQ_OPT_TCP_NODELAY, 1))
-        // Publishes from other threads are queued for the network thread, which alone touches socket and TLS. Writing
-        // from where they come would spare a lone call a hand-over, and tear the batches of many calls apart.
+        // Publishes from other threads are queued for the network thread. Writing them where they come from spares a lone
+        // call a hand-over, which `MosquittoClient` allows, and tears the batches of many calls apart.
         try check(unsafe mosquitto_threaded_set(self.pointer, true))
         try check(unsafe mosquitto_max_inflight_messages_set(self.pointer, 1000))
         let password = settings.passwordSource?() ?? settings.password
