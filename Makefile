@@ -47,11 +47,12 @@ build: packages
 
 test: test-packages lint
 	@$(SWIFT) build --build-tests
-	# Allocations are counted in a release build of the pure core; valgrind reads no debug information of ours.
+	# Allocations are counted in release builds of the pure core and the SDK; valgrind reads no debug information of ours.
 	$(SWIFT) $(RELEASE_BUILD) --product CountProbe
 	strip -o $(COUNT_PROBE) .build/release/CountProbe
+	$(SWIFT) $(RELEASE_BUILD) --product SDKProbe
 	export FCBUS_BINARY="$$PWD/$(DEBUG)" FCBUS_TEST_PYTHONPATH="$$PWD/$(PYTHON_PACKAGES)"
-	export FCBUS_COUNT_PROBE="$$PWD/$(COUNT_PROBE)"
+	export FCBUS_COUNT_PROBE="$$PWD/$(COUNT_PROBE)" FCBUS_SDK_PROBE="$$PWD/.build/release/SDKProbe"
 	rm -f $(TEST_LOG)
 	run() { $(SWIFT) test --skip-build "$$@" 2>&1 | tee -a $(TEST_LOG); }
 	# Tests that start programs take turns: side by side they would measure how busy the machine is.

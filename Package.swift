@@ -119,7 +119,8 @@ let package = Package(
             swiftSettings: houseRules),
         .target(name: "CMosquittoLoad", dependencies: ["CMosquitto"]),
         .executableTarget(
-            name: "SDKProbe", dependencies: ["CMosquittoLoad", "FunctionBus"], swiftSettings: houseRules),
+            name: "SDKProbe", dependencies: ["CAllocationCount", "CMosquittoLoad", "FunctionBus"],
+            swiftSettings: houseRules),
         tests("BusWireTests", ["BusWire", nioCore]),
         tests("BusTopicsTests", ["BusTopics"]),
         tests("BusContractTests", ["BusContract", "BusTopics"]),

@@ -27,7 +27,13 @@ import Synchronization
     private let state = Mutex(State())
     /// Looked at in every round of the thread, which must not wait there for one that publishes.
     private let isClosing = Atomic(false)
+    /// Packets that were queued since the last time that all were written, besides the acknowledgements.
+    private let unwrittenCount = Atomic(0)
+    /// The last messages came one at a time.
+    private let isQuiet = Atomic(true)
     private static let isLibraryReady: Bool = mosquitto_lib_init() == 0
+    /// The system did not take what was written.
+    private static let systemFailure = Int32(MOSQ_ERR_ERRNO.rawValue)
     /// How long a DISCONNECT may take to leave.
     private static let farewell = Duration.seconds(2)
 
@@ -125,6 +131,7 @@ import Synchronization
             guard !self.mustEnd else { return false }
             unsafe state.handle = pointer
             state.queuedCount = 0
+            self.unwrittenCount.store(0, ordering: .relaxed)
             self.batch.reset()
             return true
         }
@@ -140,9 +147,9 @@ import Synchronization
             let isReadable = self.wait(handle, socket)
             var reason: Int32 = 0
             if isReadable { reason = self.read(handle) }
-            if reason == 0, unsafe mosquitto_want_write(handle.pointer) {
-                reason = unsafe mosquitto_loop_write(handle.pointer, 1)
-            }
+            // First what has arrived: what the owner says to it leaves together with the acknowledgements.
+            self.handOver()
+            if reason == 0 { reason = self.write(handle, socket) }
             if reason == 0, ContinuousClock.now >= nextCheck {
                 // Keep alive.
                 reason = unsafe mosquitto_loop_misc(handle.pointer)
@@ -211,9 +218,31 @@ import Synchronization
         }
     }
 
+    /// Writes everything that waits. libmosquitto makes a system call of each packet; several are held back until the
+    /// last of them, so that they pass through the network's layers, and wake the broker, once.
+    private func write(_ handle: borrowing MosquittoHandle, _ socket: Int32) -> Int32 {
+        let packetCount = self.unwrittenCount.exchange(0, ordering: .relaxed) + self.batch.takeAnswerCount()
+        guard unsafe mosquitto_want_write(handle.pointer) else { return 0 }
+        guard packetCount > 1 else { return unsafe mosquitto_loop_write(handle.pointer, 1) }
+        Self.cork(socket, 1)
+        let reason = unsafe mosquitto_loop_write(handle.pointer, 1)
+        // Not on a number that may be another's by now.
+        if reason == 0 { Self.cork(socket, 0) }
+        return reason
+    }
+
+    /// Where it is not understood, packets leave one by one.
+    private static func cork(_ socket: Int32, _ flag: Int32) {
+        var flag = flag
+        _ = unsafe setsockopt(socket, Int32(IPPROTO_TCP), TCP_CORK, &flag, socklen_t(MemoryLayout<Int32>.size))
+    }
+
     private func handOver() {
         let events = self.batch.take()
-        if !events.isEmpty { self.onEvents(events) }
+        guard !events.isEmpty else { return }
+        let messageCount = events.reduce(0) { if case .message = $1 { $0 + 1 } else { $0 } }
+        if messageCount > 0 { self.isQuiet.store(messageCount == 1, ordering: .relaxed) }
+        self.onEvents(events)
     }
 
     /// In steps, so that `close` never waits long.
@@ -227,7 +256,8 @@ import Synchronization
     /// Queues a PUBLISH; its end comes as `published` with the identifier returned.
     package func publish(_ message: ApplicationMessage) throws(MosquittoFailure) -> Int32 {
         let properties = try PropertyList(message.properties)
-        return try unsafe self.queue { handle, identifier in
+        // What is written without an answer is told by the network thread, which would not hear of it.
+        return try unsafe self.queue(isWritable: message.qos > 0) { handle, identifier in
             unsafe message.topic.withCString { topic in
                 unsafe mosquitto_publish_v5(
                     handle, &identifier, topic, Int32(clamping: message.payload.count), message.payload,
@@ -248,20 +278,41 @@ import Synchronization
         }
     }
 
+    /// Whether a packet is better written by the thread that brings it: the network thread sleeps, and would be woken
+    /// for this one alone. Where several arrive at a time, several leave at a time, and those are better gathered. The
+    /// state of TLS belongs to the network thread.
+    private func mayWriteHere(_ handle: OpaquePointer) -> Bool {
+        guard self.settings.tls == nil, self.isQuiet.load(ordering: .relaxed), self.wakeUp.isSleeping else {
+            return false
+        }
+        return unsafe !mosquitto_want_write(handle)
+    }
+
     /// Hands a packet to libmosquitto while there is a connection, and wakes the thread that writes it.
+    ///
+    /// - Parameter isWritable: whether the packet may be written at once, where it is the only one.
     private func queue(
-        _ body: (OpaquePointer, inout Int32) -> Int32
+        isWritable: Bool = false, _ body: (OpaquePointer, inout Int32) -> Int32
     ) throws(MosquittoFailure) -> Int32 {
         var identifier: Int32 = 0
-        let code: Int32? = self.state.withLock { state in
-            guard let handle = unsafe state.handle else { return nil }
+        let (code, waits) = self.state.withLock { state -> (Int32, Bool) in
+            guard let handle = unsafe state.handle else { return (MosquittoFailure.notConnected.code, false) }
+            let isAlone = unsafe isWritable && self.mayWriteHere(handle)
+            // While this is off, libmosquitto writes what it is given; should the network thread awake meanwhile, an
+            // acknowledgement of its own as well, which is as good.
+            if isAlone { unsafe mosquitto_threaded_set(handle, false) }
             let code = unsafe body(handle, &identifier)
+            if isAlone { unsafe mosquitto_threaded_set(handle, true) }
             if code == 0 { state.queuedCount += 1 }
-            return code
+            return (code, unsafe !isAlone || mosquitto_want_write(handle))
         }
-        guard let code else { throw .notConnected }
+        // A socket that the other end has closed is told so here too; the network thread hears of it by itself.
+        guard code != MosquittoFailure.notConnected.code, code != Self.systemFailure else { throw .notConnected }
         try check(code)
-        self.wakeUp.signal()
+        if waits {
+            self.unwrittenCount.add(1, ordering: .relaxed)
+            self.wakeUp.signal()
+        }
         return identifier
     }
 }

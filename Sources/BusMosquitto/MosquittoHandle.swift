@@ -9,6 +9,8 @@ final class EventBatch: Sendable {
         var events: [MosquittoEvent] = []
         var byteCount = 0
         var acknowledgedCount = 0
+        /// Messages that libmosquitto answers with an acknowledgement.
+        var answerCount = 0
     }
 
     private let state = Mutex(State())
@@ -25,7 +27,9 @@ final class EventBatch: Sendable {
         self.state.withLock { state in
             state.events.append(event)
             switch event {
-            case .message(let message): state.byteCount += message.payload.count
+            case .message(let message):
+                state.byteCount += message.payload.count
+                if message.qos > 0 { state.answerCount += 1 }
             case .published, .subscribed, .unsubscribed: state.acknowledgedCount += 1
             case .connected, .refused, .dismissed, .disconnected: break
             }
@@ -37,9 +41,20 @@ final class EventBatch: Sendable {
     /// Packets of this connection that have come to their end.
     var acknowledgedCount: Int { self.state.withLock { $0.acknowledgedCount } }
 
+    /// Acknowledgements that libmosquitto has queued since this was last asked.
+    func takeAnswerCount() -> Int {
+        self.state.withLock { state in
+            defer { state.answerCount = 0 }
+            return state.answerCount
+        }
+    }
+
     /// A new connection begins.
     func reset() {
-        self.state.withLock { $0.acknowledgedCount = 0 }
+        self.state.withLock { state in
+            state.acknowledgedCount = 0
+            state.answerCount = 0
+        }
     }
 
     var isFull: Bool {
@@ -48,11 +63,13 @@ final class EventBatch: Sendable {
 
     func take() -> [MosquittoEvent] {
         self.state.withLock { state in
-            defer {
-                state.events = []
-                state.byteCount = 0
-            }
-            return state.events
+            guard !state.events.isEmpty else { return [] }
+            var events: [MosquittoEvent] = []
+            // The next batch is often as large as this one.
+            events.reserveCapacity(state.events.count)
+            swap(&events, &state.events)
+            state.byteCount = 0
+            return events
         }
     }
 }
@@ -92,8 +109,8 @@ final class EventBatch: Sendable {
     private borrowing func configure(_ settings: MosquittoSettings) throws(MosquittoFailure) {
         try check(unsafe mosquitto_int_option(self.pointer, MOSQ_OPT_PROTOCOL_VERSION, Int32(MQTT_PROTOCOL_V5)))
         try check(unsafe mosquitto_int_option(self.pointer, MOSQ_OPT_TCP_NODELAY, 1))
-        // Publishes from other threads are queued for the network thread, which alone touches socket and TLS. Writing
-        // from where they come would spare a lone call a hand-over, and tear the batches of many calls apart.
+        // Publishes from other threads are queued for the network thread. Writing them where they come from spares a lone
+        // call a hand-over, which `MosquittoClient` allows, and tears the batches of many calls apart.
         try check(unsafe mosquitto_threaded_set(self.pointer, true))
         try check(unsafe mosquitto_max_inflight_messages_set(self.pointer, 1000))
         let password = settings.passwordSource?() ?? settings.password

@@ -60,6 +60,9 @@ import Glibc
     /// Copies what a callback was given; the list stays libmosquitto's.
     static func read(_ list: OpaquePointer?) -> MessageProperties {
         var properties = MessageProperties()
+        guard unsafe list != nil else { return properties }
+        // As many as a call has: one allocation in place of four.
+        properties.userProperties.reserveCapacity(8)
         var current = unsafe list
         while let property = unsafe current {
             switch unsafe mosquitto_property_identifier(property) {

@@ -40,6 +40,8 @@ final class WakeUp: Sendable {
         while unsafe read(self.readEnd, &bytes, bytes.count) == bytes.count {}
     }
 
+    var isSleeping: Bool { self.isAsleep.load(ordering: .relaxed) }
+
     func signal() {
         guard self.isAsleep.exchange(false, ordering: .sequentiallyConsistent) else { return }
         var byte: UInt8 = 1

@@ -22,12 +22,14 @@ public final class FunctionBus: Sendable {
     let transport: any Transport
     let state: Mutex<BusState>
     let replyTopic: String
+    let answeringInstance: AnsweringInstance
     /// What the owner of the connection adds to `_ctl stats`.
     let reports = Mutex<[String: @Sendable () -> JSONText]>([:])
 
     private init(clientIdentifier: String, transport: any Transport) {
         self.clientIdentifier = clientIdentifier
         self.transport = transport
+        self.answeringInstance = AnsweringInstance(clientIdentifier)
         let state = BusState(clientIdentifier: clientIdentifier)
         self.replyTopic = state.replyTopic
         self.state = Mutex(state)
@@ -111,7 +113,7 @@ public final class FunctionBus: Sendable {
     /// One lock for a batch; what follows from it is done outside.
     private func receive(_ events: [TransportEvent]) {
         let effects = self.state.withLock { state in
-            var effects = BusState.Effects()
+            var effects = BusState.Effects(capacity: events.count)
             for event in events { state.receive(event, effects: &effects) }
             return effects
         }

@@ -5,7 +5,12 @@ struct BrokerUnderneath {
     let port: Int
     private let process = Process()
 
+    /// - Parameter binary: `fcbus`, or the port of a broker that runs already.
     init(_ binary: String) throws {
+        if let port = Int(binary) {
+            self.port = port
+            return
+        }
         let output = Pipe()
         self.process.executableURL = URL(filePath: binary)
         self.process.arguments = ["broker", "--port", "0", "--log-level", "error"]
@@ -24,6 +29,7 @@ struct BrokerUnderneath {
     }
 
     func stop() {
+        guard self.process.isRunning else { return }
         self.process.terminate()
         self.process.waitUntilExit()
     }

@@ -10,10 +10,13 @@ enum SDKProbe {
 
     static func main() async throws {
         guard let binary = CommandLine.arguments.dropFirst().first else {
-            print("SDKProbe FCBUS [COUNT]")
+            print("SDKProbe FCBUS [COUNT [bare|bus [WINDOW]]]")
             exit(64)
         }
-        let count = CommandLine.arguments.dropFirst(2).first.flatMap { Int($0) } ?? 20_000
+        let arguments = Array(CommandLine.arguments.dropFirst(2))
+        let count = arguments.first.flatMap { Int($0) } ?? 20_000
+        let side = arguments.dropFirst().first
+        let window = arguments.dropFirst(2).first.flatMap { Int($0) }
         let broker = try BrokerUnderneath(binary)
         defer { broker.stop() }
         guard let bare = unsafe cload_open(Int32(broker.port)) else {
@@ -21,17 +24,18 @@ enum SDKProbe {
             exit(69)
         }
         defer { unsafe cload_close(bare) }
-        print(
-            "processor time, sleeps, rate     libmosquitto                       FunctionBus                       ratio"
-        )
+        let heading = [("of each call or message", 32), ("libmosquitto", 49), ("FunctionBus", 49), ("ratio", 0)]
+        print(heading.map { $0.padding(toLength: max($1, $0.count), withPad: " ", startingAt: 0) }.joined())
         try await Load.with(broker: "mqtt://127.0.0.1:\(broker.port)") { load in
-            for work in Work.all {
+            for work in Work.all where window == nil || work.window == window {
                 var theirs: [Cost] = []
                 var ours: [Cost] = []
                 let count = work.window == 1 ? count / 8 : count
                 for _ in 0..<Self.rounds {
-                    theirs.append(try Cost.of(count) { try unsafe work.run(bare, count: count) })
-                    ours.append(try await Cost.of(count) { try await work.run(load, count: count) })
+                    if side != "bus" { theirs.append(try Cost.of(count) { try unsafe work.run(bare, count: count) }) }
+                    if side != "bare" {
+                        ours.append(try await Cost.of(count) { try await work.run(load, count: count) })
+                    }
                 }
                 print(work.row(Cost.median(theirs), Cost.median(ours)))
                 _ = fflush(nil)

@@ -85,4 +85,23 @@ struct AnswerCacheTests {
         #expect(cache.byteCount == bytes)
         #expect(self.text(cache.find([1], of: "a", digest: 1, attempt: 1, now: Self.start)) == "later")
     }
+
+    @Test("Clients that come and go leave no answers behind, and those of others are found")
+    func comeAndGo() {
+        var cache = AnswerCache()
+        for client in 0..<10 {
+            cache.keep(
+                Self.entry("\(client)", seconds: client.isMultiple(of: 2) ? 5 : 500), under: [1], of: "c\(client)",
+                now: Self.start)
+        }
+        // Looked at now and then.
+        for _ in 0..<1024 {
+            cache.keep(Self.entry("x", seconds: 500), under: [2], of: "c1", now: Self.start + .seconds(10))
+        }
+        #expect(cache.count == 6)
+        for client in 0..<10 {
+            let found = cache.find([1], of: "c\(client)", digest: 1, attempt: 1, now: Self.start)
+            #expect(self.text(found) == (client.isMultiple(of: 2) ? nil : "\(client)"))
+        }
+    }
 }

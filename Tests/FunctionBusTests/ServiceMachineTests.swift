@@ -27,7 +27,8 @@ struct ServiceMachineTests {
         return ServiceMachine.Arrival(
             request: Request(
                 function: self.function.name, payload: Payload(payload), message, deadline: deadline, identifier: nil),
-            reply: ReplyAddress(topic: "r", isTopicForm: false, deadline: deadline, instance: "i"), key: [key],
+            reply: ReplyAddress(topic: "r", isTopicForm: false, deadline: deadline, instance: AnsweringInstance("i")),
+            key: [key],
             digest: payload.hashValue, scope: CallScope(deadline: deadline, hops: 0))
     }
 

@@ -19,7 +19,7 @@ struct TidyTests {
         "BusTestKit": ["BusAccess", "BusContract", "BusCore", "BusSession", "BusWire", "NIOCore"],
         "BusStore": ["BusCore", "CSQLite", "Synchronization", "Glibc"],
         "CountProbe": ["CAllocationCount", "BusContract", "BusCore", "BusSession", "BusWire", "NIOCore"],
-        "SDKProbe": ["CMosquittoLoad", "FunctionBus", "Foundation", "Synchronization"],
+        "SDKProbe": ["CAllocationCount", "CMosquittoLoad", "FunctionBus", "Foundation", "Synchronization"],
         "StoreProbe": ["BusStore", "BusCore", "BusTestKit", "Synchronization", "Glibc"],
         "BusServer": [
             "BusAccess", "BusIdentity", "FoundationEssentials", "Foundation", "BusCalls", "BusCore", "BusSession",

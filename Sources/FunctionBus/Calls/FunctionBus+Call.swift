@@ -103,8 +103,9 @@ extension FunctionBus {
             try self.attempt { () throws(TransportFailure) in try self.transport.publish(message) }
         }
         let expectation = BusState.Expectation(
-            timeoutError: { self.timeoutError(of: call) }, function: isFcbus ? nil : call.function.description,
-            onProgress: call.onProgress)
+            timeoutError: { [function = call.function, timeout = call.options.timeout] in
+                self.timeoutError(of: function, after: timeout)
+            }, function: isFcbus ? nil : call.function.description, onProgress: call.onProgress)
         guard isFcbus else {
             return try await self.wait(until: deadline, expectation) { _ throws(BusError) in
                 .reply(correlation: correlation, packet: try publish())
@@ -117,15 +118,15 @@ extension FunctionBus {
         }
     }
 
-    private func timeoutError(of call: OutgoingCall) -> BusError {
+    private func timeoutError(of function: FunctionName, after timeout: Duration) -> BusError {
         let isUnannounced = self.state.withLock { state in
             !state.isFcbus && state.known.isComplete
-                && state.known.standing(of: call.function.contract.description) == .unannounced
+                && state.known.standing(of: function.contract.description) == .unannounced
         }
         let hint = isUnannounced ? "; nobody has announced it on this broker" : ""
         return BusError(
             .localTimeout, status: 408, executed: .maybe,
-            "no answer from \(call.function) in \(call.options.timeout): it may still run\(hint)")
+            "no answer from \(function) in \(timeout): it may still run\(hint)")
     }
 
     private func sendCancel(of call: OutgoingCall) {

@@ -16,12 +16,12 @@ extension FunctionBus {
         }
     }
 
-    /// The address of a request as bytes: what tells it from others.
-    private static func key(_ message: ApplicationMessage, _ levels: ReplyLevels?) -> [UInt8] {
+    private static func key(_ message: ApplicationMessage, _ levels: ReplyLevels?) -> CallKey {
         if let correlation = message.properties.correlationData {
-            return Array((message.properties.responseTopic ?? "").utf8) + [0] + correlation
+            return CallKey(
+                correlation: CorrelationKey(correlation), replyTopic: message.properties.responseTopic ?? "")
         }
-        return levels.map { Array($0.replyTopic.string.utf8) } ?? []
+        return levels.map { CallKey(correlation: nil, replyTopic: $0.replyTopic.string) } ?? .none
     }
 
     /// In the order of the protocol: reply address, version, nesting, deadline; then the service's own rules.
@@ -49,11 +49,12 @@ extension FunctionBus {
         }
         let expiry = properties.messageExpiryInterval.map { Duration.seconds(Int64($0)) }
         let ttl = properties.first(PropertyName.ttl).flatMap { Int64($0) }.map { Duration.milliseconds($0) }
-        let timeout = [expiry, ttl].compactMap(\.self).min() ?? service.function.options.timeout
+        let timeout = Self.shorter(expiry, ttl) ?? service.function.options.timeout
         let address = ReplyAddress(
             // Who sent it one way hears of its acceptance at most.
             topic: isAsync ? "" : topic, correlation: properties.correlationData,
-            isTopicForm: properties.responseTopic == nil, deadline: .now + timeout, instance: self.clientIdentifier)
+            isTopicForm: properties.responseTopic == nil, deadline: .now + timeout,
+            instance: self.answeringInstance)
         var request = Request(
             function: service.function.name, payload: Payload(message.payload), message,
             deadline: address.deadline, identifier: levels?.call)
@@ -68,6 +69,11 @@ extension FunctionBus {
             scope: CallScope(deadline: address.deadline, hops: request.hops, trace: request.trace))
     }
 
+    private static func shorter(_ one: Duration?, _ other: Duration?) -> Duration? {
+        guard let one, let other else { return one ?? other }
+        return min(one, other)
+    }
+
     // MARK: Handlers
 
     private func run(_ number: UInt64, _ arrival: ServiceMachine.Arrival, at service: Service) {
@@ -78,7 +84,8 @@ extension FunctionBus {
             if service.mayAnswer(number) { self.answer(arrival, result, at: service) }
             self.ended(number, at: service)
         }
-        service.started(number, task) { [weak self] in self?.answerOverdue(at: service) }
+        guard let limit = service.started(number, task) else { return }
+        service.arm(for: limit) { [weak self] in self?.answerOverdue(at: service) }
     }
 
     private func ended(_ number: UInt64, at service: Service) {

@@ -1,5 +1,25 @@
 import BusContract
 
+/// Who answers requests, and what it says of every success: made once.
+final class AnsweringInstance: Sendable {
+    let name: String
+    let answer: [(name: String, value: String)]
+    let emptyAnswer: [(name: String, value: String)]
+
+    init(_ name: String) {
+        self.name = name
+        self.answer = Self.properties("200", name)
+        self.emptyAnswer = Self.properties("204", name)
+    }
+
+    private static func properties(_ status: String, _ name: String) -> [(name: String, value: String)] {
+        [
+            (PropertyName.status, status), (PropertyName.executed, "yes"), (PropertyName.by, "host"),
+            (PropertyName.instance, name),
+        ]
+    }
+}
+
 /// Where the answer of one request goes.
 struct ReplyAddress: Sendable {
     /// Empty where nobody waits for an answer.
@@ -8,7 +28,7 @@ struct ReplyAddress: Sendable {
     var isTopicForm: Bool
     var deadline: ContinuousClock.Instant
     /// Who answers.
-    var instance: String
+    var instance: AnsweringInstance
 
     /// Whose call it is: the reply topic without the level of the call.
     var client: String {
@@ -18,12 +38,7 @@ struct ReplyAddress: Sendable {
 
     func message(_ response: Response) -> ApplicationMessage {
         let isEmpty = response.payload.bytes.isEmpty
-        return self.message(
-            response,
-            [
-                (PropertyName.status, isEmpty ? "204" : "200"), (PropertyName.executed, "yes"),
-                (PropertyName.by, "host"), (PropertyName.instance, self.instance),
-            ])
+        return self.message(response, isEmpty ? self.instance.emptyAnswer : self.instance.answer)
     }
 
     /// An interim reply, its number counted from 1.
@@ -32,7 +47,7 @@ struct ReplyAddress: Sendable {
             response,
             [
                 (PropertyName.status, "200"), (PropertyName.more, "1"), (PropertyName.sequence, "\(number)"),
-                (PropertyName.instance, self.instance),
+                (PropertyName.instance, self.instance.name),
             ])
     }
 
@@ -52,7 +67,7 @@ struct ReplyAddress: Sendable {
         var message = ApplicationMessage(topic: topic, payload: Array(failure.payload.utf8), qos: 1)
         message.properties.contentType = Failure.contentType
         message.properties.payloadFormatIndicator = 1
-        message.properties.userProperties = failure.userProperties + [(PropertyName.instance, self.instance)]
+        message.properties.userProperties = failure.userProperties + [(PropertyName.instance, self.instance.name)]
         self.complete(&message)
         return message
     }

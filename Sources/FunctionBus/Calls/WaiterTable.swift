@@ -29,7 +29,7 @@ struct WaiterTable<Handle> {
 
     private var waiters: [UInt64: Waiter] = [:]
     private var ofPacket: [Int32: UInt64] = [:]
-    private var ofReply: [[UInt8]: UInt64] = [:]
+    private var ofReply: [CorrelationKey: UInt64] = [:]
 
     var count: Int { self.waiters.count }
     var earliestDeadline: ContinuousClock.Instant? { self.waiters.values.lazy.map(\.deadline).min() }
@@ -41,18 +41,20 @@ struct WaiterTable<Handle> {
         case .connection, .readiness, .instance, .seats: break
         case .acknowledgement(let packet), .subscription(let packet): self.ofPacket[packet] = identifier
         case .reply(let correlation, let packet):
-            self.ofReply[correlation] = identifier
+            self.ofReply[CorrelationKey(correlation)] = identifier
             if let packet { self.ofPacket[packet] = identifier }
         }
     }
 
-    mutating func take(_ identifier: UInt64) -> Waiter? {
+    /// - Parameter isFound: whether the correlation data that led to it has been taken out already.
+    mutating func take(_ identifier: UInt64, isFound: Bool = false) -> Waiter? {
         guard let waiter = self.waiters.removeValue(forKey: identifier) else { return nil }
         switch waiter.purpose {
         case .connection, .readiness, .instance, .seats: break
         case .acknowledgement(let packet), .subscription(let packet): self.forget(packet, of: identifier)
         case .reply(let correlation, let packet):
-            if self.ofReply[correlation] == identifier { self.ofReply[correlation] = nil }
+            // Nothing to look for where it was found by just that.
+            if !isFound { self.forget(CorrelationKey(correlation), of: identifier) }
             if let packet { self.forget(packet, of: identifier) }
         }
         return waiter
@@ -60,11 +62,16 @@ struct WaiterTable<Handle> {
 
     /// The packet identifier may belong to another one by now.
     private mutating func forget(_ packet: Int32, of identifier: UInt64) {
-        if self.ofPacket[packet] == identifier { self.ofPacket[packet] = nil }
+        if self.ofPacket[packet] == identifier { self.ofPacket.removeValue(forKey: packet) }
+    }
+
+    private mutating func forget(_ correlation: CorrelationKey, of identifier: UInt64) {
+        if self.ofReply[correlation] == identifier { self.ofReply.removeValue(forKey: correlation) }
     }
 
     mutating func take(correlation: [UInt8]) -> Waiter? {
-        self.ofReply[correlation].flatMap { self.take($0) }
+        guard let identifier = self.ofReply.removeValue(forKey: CorrelationKey(correlation)) else { return nil }
+        return self.take(identifier, isFound: true)
     }
 
     mutating func take(packet: Int32) -> Waiter? {
@@ -84,7 +91,7 @@ struct WaiterTable<Handle> {
 
     /// An interim reply: the waiter stays, and from now on is known to be with this instance.
     mutating func progressed(correlation: [UInt8], instance: String?) -> Waiter? {
-        guard let identifier = self.ofReply[correlation] else { return nil }
+        guard let identifier = self.ofReply[CorrelationKey(correlation)] else { return nil }
         if let instance { self.waiters[identifier]?.instance = instance }
         return self.waiters[identifier]
     }

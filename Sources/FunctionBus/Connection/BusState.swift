@@ -76,6 +76,10 @@ struct BusState: Sendable {
         /// Gathered by reader: each is woken once for a batch.
         private(set) var deliveries: [(queue: MessageQueue, messages: [BusMessage])] = []
 
+        init(capacity: Int) {
+            self.list.reserveCapacity(capacity)
+        }
+
         mutating func append(_ effect: Effect) { self.list.append(effect) }
 
         mutating func deliver(_ message: BusMessage, to queue: MessageQueue) {
@@ -126,6 +130,7 @@ struct BusState: Sendable {
     /// The percent-encoded client identifier.
     let instance: String
     private var lastIdentifier: UInt64 = 0
+    private var topics = KnownTopics()
 
     init(clientIdentifier: String) {
         self.instance = ClientName.encode(clientIdentifier)
@@ -276,7 +281,7 @@ struct BusState: Sendable {
     }
 
     private mutating func received(_ message: ApplicationMessage, effects: inout Effects) {
-        if message.topic.utf8.starts(with: CallTopic.prefix.utf8), let topic = CallTopic(message.topic) {
+        if message.topic.utf8.starts(with: CallTopic.prefix.utf8), let topic = self.topics.topic(message.topic) {
             switch topic {
             case .request(let name, let levels):
                 if let service = self.services[name], self.isOurs(message, levels, of: name) {

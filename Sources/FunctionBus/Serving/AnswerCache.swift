@@ -22,31 +22,62 @@ struct AnswerCache: Sendable {
         case mismatch
     }
 
+    /// What one client holds.
     private struct Share: Sendable {
-        var entries: [[UInt8]: Entry] = [:]
-        /// Keys, the oldest first; those before `head` are gone.
-        var order: [[UInt8]] = []
+        let client: String
+        var entries: [CallKey: Entry] = [:]
+        /// The oldest first, with the time at which each was to expire; those before `head` are gone.
+        var order: [(key: CallKey, expiresAt: ContinuousClock.Instant)] = []
         var head = 0
         var byteCount = 0
 
+        init(of client: String) {
+            self.client = client
+        }
+
         /// The oldest entry's key; skips what was taken out already.
-        mutating func oldest() -> [UInt8]? {
-            while self.head < self.order.count, self.entries[self.order[self.head]] == nil { self.head += 1 }
+        mutating func oldest() -> CallKey? {
+            while self.head < self.order.count, self.entries[self.order[self.head].key] == nil { self.head += 1 }
             if self.head > 64, self.head * 2 > self.order.count {
                 self.order.removeFirst(self.head)
                 self.head = 0
             }
-            return self.head < self.order.count ? self.order[self.head] : nil
+            return self.head < self.order.count ? self.order[self.head].key : nil
         }
 
-        mutating func remove(_ key: [UInt8]) -> Int {
+        mutating func keep(_ entry: Entry, under key: CallKey) {
+            var (entry, key) = (entry, key)
+            // One text for all of them: what is kept for long is kept small.
+            if key.replyTopic == self.client { key.replyTopic = self.client }
+            if entry.answer.topic == self.client { entry.answer.topic = self.client }
+            self.entries[key] = entry
+            self.order.append((key, entry.expiresAt))
+            self.byteCount += entry.byteCount
+        }
+
+        /// - Returns: the bytes that it had.
+        mutating func remove(_ key: CallKey) -> Int {
             let bytes = self.entries.removeValue(forKey: key)?.byteCount ?? 0
             self.byteCount -= bytes
             return bytes
         }
+
+        /// - Returns: the bytes that they had.
+        mutating func expire(now: ContinuousClock.Instant) -> Int {
+            var bytes = 0
+            // The time in the order is never later than that of the entry: what it says is over may have been renewed.
+            while self.head < self.order.count, self.order[self.head].expiresAt <= now, let key = self.oldest(),
+                let entry = self.entries[key], entry.expiresAt <= now
+            {
+                bytes += self.remove(key)
+            }
+            return bytes
+        }
     }
 
-    private var shares: [String: Share] = [:]
+    private var shares: [Share] = []
+    /// Where the share of a client stands.
+    private var indices: [String: Int] = [:]
     private(set) var byteCount = 0
     private var keptCount = 0
     private let clientBytesMax: Int
@@ -59,55 +90,67 @@ struct AnswerCache: Sendable {
         self.bytesMax = bytesMax
     }
 
-    var count: Int { self.shares.values.reduce(0) { $0 + $1.entries.count } }
+    var count: Int { self.shares.reduce(0) { $0 + $1.entries.count } }
 
     func find(
-        _ key: [UInt8], of client: String, digest: Int, attempt: Int, now: ContinuousClock.Instant
+        _ key: CallKey, of client: String, digest: Int, attempt: Int, now: ContinuousClock.Instant
     ) -> Finding {
-        guard let entry = self.shares[client]?.entries[key], entry.expiresAt > now else { return .unknown }
+        guard let index = self.indices[client], let entry = self.shares[index].entries[key], entry.expiresAt > now
+        else { return .unknown }
         guard entry.digest == digest else { return .mismatch }
         return entry.isSuccess || attempt <= entry.attempt ? .answer(entry.answer) : .unknown
     }
 
-    mutating func keep(_ entry: Entry, under key: [UInt8], of client: String, now: ContinuousClock.Instant) {
+    mutating func keep(_ entry: Entry, under key: CallKey, of client: String, now: ContinuousClock.Instant) {
         var entry = entry
         entry.byteCount = entry.answer.payload.count + Self.overhead
+        // That of the request to which it is said again takes its place.
+        entry.answer.properties.correlationData = nil
         guard entry.byteCount <= self.clientBytesMax else { return }
-        self.expire(client, now: now)
-        var share = self.shares[client] ?? Share()
-        // The dictionary must not hold a second reference while the share changes.
-        self.shares[client] = nil
-        self.byteCount -= share.remove(key)
-        while share.byteCount + entry.byteCount > self.clientBytesMax, let oldest = share.oldest() {
-            self.byteCount -= share.remove(oldest)
+        let index = self.index(of: client)
+        self.byteCount -= self.shares[index].expire(now: now)
+        self.byteCount -= self.shares[index].remove(key)
+        while self.shares[index].byteCount + entry.byteCount > self.clientBytesMax,
+            let oldest = self.shares[index].oldest()
+        {
+            self.byteCount -= self.shares[index].remove(oldest)
         }
-        share.entries[key] = entry
-        share.order.append(key)
-        share.byteCount += entry.byteCount
+        self.shares[index].keep(entry, under: key)
         self.byteCount += entry.byteCount
-        self.shares[client] = share
         while self.byteCount > self.bytesMax { self.dropOfLargest() }
         self.keptCount += 1
         // Clients that went away leave nothing behind for long.
-        if self.keptCount.isMultiple(of: 1024) {
-            for client in Array(self.shares.keys) { self.expire(client, now: now) }
+        if self.keptCount.isMultiple(of: 1024) { self.expireAll(now: now) }
+    }
+
+    /// Where the share of a client stands; makes one for a client that has none.
+    private mutating func index(of client: String) -> Int {
+        if let index = self.indices[client] { return index }
+        self.shares.append(Share(of: client))
+        self.indices[client] = self.shares.count - 1
+        return self.shares.count - 1
+    }
+
+    private mutating func expireAll(now: ContinuousClock.Instant) {
+        // From the end: the last one takes the place of one that goes.
+        for index in self.shares.indices.reversed() {
+            self.byteCount -= self.shares[index].expire(now: now)
+            self.removeIfEmpty(index)
         }
     }
 
-    private mutating func expire(_ client: String, now: ContinuousClock.Instant) {
-        while let key = self.shares[client]?.oldest(), let entry = self.shares[client]?.entries[key],
-            entry.expiresAt <= now
-        {
-            self.byteCount -= self.shares[client]?.remove(key) ?? 0
-        }
-        if self.shares[client]?.entries.isEmpty == true { self.shares[client] = nil }
+    private mutating func removeIfEmpty(_ index: Int) {
+        guard self.shares[index].entries.isEmpty else { return }
+        self.shares.swapAt(index, self.shares.count - 1)
+        self.indices[self.shares.removeLast().client] = nil
+        if index < self.shares.count { self.indices[self.shares[index].client] = index }
     }
 
     private mutating func dropOfLargest() {
-        guard let client = self.shares.max(by: { $0.value.byteCount < $1.value.byteCount })?.key,
-            let oldest = self.shares[client]?.oldest()
+        guard let index = self.shares.indices.max(by: { self.shares[$0].byteCount < self.shares[$1].byteCount }),
+            let oldest = self.shares[index].oldest()
         else { preconditionFailure("the bytes that are counted belong to an entry") }
-        self.byteCount -= self.shares[client]?.remove(oldest) ?? 0
-        if self.shares[client]?.entries.isEmpty == true { self.shares[client] = nil }
+        self.byteCount -= self.shares[index].remove(oldest)
+        self.removeIfEmpty(index)
     }
 }

@@ -32,13 +32,19 @@ final class Service: Sendable {
 
     /// Names the task that a cancellation ends, unless it has ended already.
     ///
-    /// - Parameter onOverdue: called when calls have to be answered without their handlers.
-    func started(_ number: UInt64, _ task: Task<Void, Never>, onOverdue: @escaping @Sendable () -> Void) {
+    /// - Returns: when the sweep has to run, where that is earlier than it does.
+    func started(_ number: UInt64, _ task: Task<Void, Never>) -> ContinuousClock.Instant? {
         self.state.withLock { state in
-            guard let limit = state.machine.running[number]?.limit else { return }
+            guard let limit = state.machine.running[number]?.limit else { return nil }
             state.tasks[number] = task
-            Self.arm(&state, for: limit, onOverdue)
+            if let current = state.sweepAt, current <= limit { return nil }
+            return limit
         }
+    }
+
+    /// - Parameter onOverdue: called when calls have to be answered without their handlers.
+    func arm(for limit: ContinuousClock.Instant, onOverdue: @escaping @Sendable () -> Void) {
+        self.state.withLock { Self.arm(&$0, for: limit, onOverdue) }
     }
 
     /// One sleeping task for all calls of the function.
@@ -80,7 +86,7 @@ final class Service: Sendable {
 
     func ended(_ number: UInt64) -> ServiceMachine.Succession {
         let (succession, idle) = self.state.withLock { state in
-            state.tasks[number] = nil
+            state.tasks.removeValue(forKey: number)
             let succession = state.machine.ended(number, now: .now)
             return (succession, succession.isIdle ? state.idle : nil)
         }
@@ -89,7 +95,7 @@ final class Service: Sendable {
     }
 
     /// The caller has given up.
-    func cancel(_ key: [UInt8]) -> ServiceMachine.Arrival? {
+    func cancel(_ key: CallKey) -> ServiceMachine.Arrival? {
         let (waiting, task) = self.state.withLock { state -> (ServiceMachine.Arrival?, Task<Void, Never>?) in
             switch state.machine.cancel(key) {
             case .waiting(let arrival): (arrival, nil)

@@ -11,15 +11,23 @@ import BusContract
 /// The same request twice is run once: while it waits or runs the second is dropped, for one answer serves both;
 /// afterwards it gets the same answer. With another payload it is refused with 409.
 struct ServiceMachine: Sendable {
-    /// A request on its way through the service.
-    struct Arrival: Sendable {
-        var request: Request
-        var reply: ReplyAddress
-        /// Tells it from others; empty where the caller gave nothing to tell it by.
-        var key: [UInt8]
+    /// A request on its way through the service: one object, since it is handed on several times and has many parts.
+    final class Arrival: Sendable {
+        let request: Request
+        let reply: ReplyAddress
+        /// Tells it from others, where the caller gave something to tell it by.
+        let key: CallKey
         /// Of the payload.
-        var digest: Int
-        var scope: CallScope
+        let digest: Int
+        let scope: CallScope
+
+        init(request: Request, reply: ReplyAddress, key: CallKey, digest: Int, scope: CallScope) {
+            self.request = request
+            self.reply = reply
+            self.key = key
+            self.digest = digest
+            self.scope = scope
+        }
     }
 
     /// A call whose handler runs.
@@ -76,7 +84,7 @@ struct ServiceMachine: Sendable {
     private let queueLimit: Int
     private let timeout: Duration
     private(set) var running: [UInt64: Running] = [:]
-    private var numberOfKey: [[UInt8]: UInt64] = [:]
+    private var numberOfKey: [CallKey: UInt64] = [:]
     private(set) var queue: [Arrival] = []
     private var cache = AnswerCache()
     private(set) var isDraining = false
@@ -113,8 +121,9 @@ struct ServiceMachine: Sendable {
 
     /// The answer of a running call is about to be given; `nil` when it was answered already.
     mutating func answer(_ number: UInt64) -> Arrival? {
-        guard let call = self.running[number], !call.isAnswered else { return nil }
-        self.running[number]?.isAnswered = true
+        guard var call = self.running[number], !call.isAnswered else { return nil }
+        call.isAnswered = true
+        self.running[number] = call
         return call.arrival
     }
 
@@ -124,10 +133,10 @@ struct ServiceMachine: Sendable {
         _ arrival: Arrival, with answer: ApplicationMessage, _ failure: Failure?, now: ContinuousClock.Instant
     ) {
         if failure == nil { self.counts.answered += 1 } else { self.counts.failed += 1 }
-        if self.numberOfKey[arrival.key].map({ self.running[$0]?.isAnswered != false }) == true {
-            self.numberOfKey[arrival.key] = nil
+        if let number = self.numberOfKey[arrival.key], self.running[number]?.isAnswered != false {
+            self.numberOfKey.removeValue(forKey: arrival.key)
         }
-        guard !arrival.key.isEmpty, failure.map({ $0.executed == .yes }) ?? true else { return }
+        guard !arrival.key.isNone, failure.map({ $0.executed == .yes }) ?? true else { return }
         let entry = AnswerCache.Entry(
             digest: arrival.digest, answer: answer, attempt: arrival.request.attempt, isSuccess: failure == nil,
             expiresAt: max(arrival.reply.deadline, now + Self.keepMin), byteCount: 0)
@@ -137,7 +146,10 @@ struct ServiceMachine: Sendable {
     /// A handler has ended, answered or not.
     mutating func ended(_ number: UInt64, now: ContinuousClock.Instant) -> Succession {
         if let call = self.running.removeValue(forKey: number) {
-            if self.numberOfKey[call.arrival.key] == number { self.numberOfKey[call.arrival.key] = nil }
+            // Unless its answer has taken it out.
+            if !call.isAnswered, self.numberOfKey[call.arrival.key] == number {
+                self.numberOfKey.removeValue(forKey: call.arrival.key)
+            }
             let mean = self.counts.meanService
             let service = now - call.startedAt
             self.counts.meanService = mean == .zero ? service : mean + (service - mean) / 8
@@ -170,8 +182,8 @@ struct ServiceMachine: Sendable {
         }
     }
 
-    mutating func cancel(_ key: [UInt8]) -> Cancellation {
-        guard !key.isEmpty else { return .unknown }
+    mutating func cancel(_ key: CallKey) -> Cancellation {
+        guard !key.isNone else { return .unknown }
         if let number = self.numberOfKey[key] { return .running(number) }
         guard let index = self.queue.firstIndex(where: { $0.key == key }) else { return .unknown }
         return .waiting(self.queue.remove(at: index))
@@ -196,12 +208,12 @@ struct ServiceMachine: Sendable {
         self.lastNumber += 1
         let limit = min(arrival.reply.deadline, now + self.timeout)
         self.running[self.lastNumber] = Running(arrival: arrival, startedAt: now, limit: limit)
-        if !arrival.key.isEmpty { self.numberOfKey[arrival.key] = self.lastNumber }
+        if !arrival.key.isNone { self.numberOfKey[arrival.key] = self.lastNumber }
         return self.lastNumber
     }
 
     private mutating func duplicate(of arrival: Arrival, now: ContinuousClock.Instant) -> Admission? {
-        guard !arrival.key.isEmpty else { return nil }
+        guard !arrival.key.isNone else { return nil }
         let open =
             self.numberOfKey[arrival.key].flatMap { self.running[$0]?.arrival }
             ?? self.queue.first { $0.key == arrival.key }
