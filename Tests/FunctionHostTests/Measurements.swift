@@ -2,6 +2,7 @@ import Foundation
 import Testing
 
 @testable import FunctionHost
+@testable import FunctionWorker
 
 /// Figures, not verdicts: run by `Tests/FunctionHostTests/measure.sh`, never with the tests.
 @Suite(
