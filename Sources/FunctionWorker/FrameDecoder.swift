@@ -42,12 +42,18 @@ package struct FrameDecoder {
     package init() {}
 
     package mutating func append(_ span: RawSpan) {
+        unsafe span.withUnsafeBytes { unsafe self.append($0) }
+    }
+
+    /// The same from bytes that stay where they are until it returns.
+    @unsafe
+    package mutating func append(_ bytes: UnsafeRawBufferPointer) {
         if self.start == self.bytes.count {
             self.bytes.removeAll(keepingCapacity: self.bytes.capacity <= 1 << 16)
             self.start = 0
         }
-        // One copy of the whole span; byte by byte is ten times slower for large payloads.
-        unsafe span.withUnsafeBytes { unsafe self.bytes.append(contentsOf: $0) }
+        // One copy of the whole; byte by byte is ten times slower for large payloads.
+        unsafe self.bytes.append(contentsOf: bytes)
     }
 
     /// The next complete frame, or `nil` until more bytes came.

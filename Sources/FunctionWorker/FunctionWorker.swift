@@ -31,11 +31,13 @@ public enum FunctionWorker {
 
 /// One call of the function.
 public struct WorkerCall: Sendable {
+    /// What the caller sent.
     public let payload: [UInt8]
     /// What log lines of this call are known by.
     public let requestID: String
     /// The caller's `invokerContext`, JSON text as a rule.
     public let context: String?
+    /// Such as `application/json`; nothing where it was not said.
     public let contentType: String?
     /// The function or client that calls, where it said so.
     public let caller: String?
@@ -51,6 +53,7 @@ public struct WorkerCall: Sendable {
 
 /// What a function answers, or what a function that was called has answered.
 public struct WorkerReply: Sendable, Equatable {
+    /// The result.
     public var payload: [UInt8]
     /// Such as `application/json`; nothing where it was not said.
     public var contentType: String?

@@ -34,6 +34,7 @@ public struct WorkerBus {
         _ = try self.connection.perform("invoke", header, payload, in: self.call)
     }
 
+    /// Publishes a message; nobody answers.
     public func publish(
         _ topic: String, _ payload: [UInt8], qos: Int = 0, retain: Bool = false
     ) throws(WorkerFailure) {

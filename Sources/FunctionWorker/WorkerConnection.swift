@@ -145,7 +145,9 @@ final class WorkerConnection {
             }
             if count < 0, errno == EINTR { continue }
             guard count > 0 else { return nil }
-            unsafe self.decoder.append(self.buffer.span.extracting(0..<count).bytes)
+            unsafe self.buffer.withUnsafeBytes { bytes in
+                unsafe self.decoder.append(UnsafeRawBufferPointer(rebasing: bytes[..<count]))
+            }
         }
     }
 }
