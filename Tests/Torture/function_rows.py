@@ -99,9 +99,9 @@ def send_events(port, count, window=500):
     client.close()
 
 
-def trigger_load(start, count):
+def trigger_load(start, count, *options):
     """Events for one Python function, one at a time: each runs once, or is counted as given up."""
-    platform = Platform(start.binary)
+    platform = Platform(start.binary, *options)
     begun = time.monotonic()
     send_events(platform.port, count)
     sent_in = time.monotonic() - begun
@@ -129,6 +129,16 @@ def F01_trigger_load(start):
     return trigger_load(start, 20_000)
 
 
+def F02_durable_trigger_load(start):
+    """Ten thousand events, each on disk before it runs and again when it has run."""
+    store = tempfile.mkdtemp(prefix="fcbus-store-")
+    try:
+        return trigger_load(start, 10_000, "--data-dir", store)
+    finally:
+        shutil.rmtree(store, ignore_errors=True)
+
+
 SHORT = [
     F01_trigger_load,
+    F02_durable_trigger_load,
 ]
