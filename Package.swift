@@ -52,6 +52,8 @@ let package = Package(
         .executable(name: "fcbus", targets: ["fcbus"]),
         // The SDK, for functions and callers written in Swift.
         .library(name: "FunctionBus", targets: ["FunctionBus"]),
+        // For functions in Swift that the host runs as worker processes.
+        .library(name: "FunctionWorker", targets: ["FunctionWorker"]),
         // A broker in the test's own process, to try them without sockets.
         .library(name: "FunctionBusTesting", targets: ["FunctionBusTesting"]),
     ],
@@ -97,14 +99,22 @@ let package = Package(
         room("BusInProcess", ["FunctionBus", "BusCore", "BusSession", "BusWire", "BusContract", nioCore]),
         // A product: users test their functions with it.
         room("FunctionBusTesting", ["FunctionBus", "BusInProcess"]),
-        room("FunctionHost", ["FunctionBus", "BusContract", subprocess, logging, yams], resources: [.copy("Python")]),
+        // A product: functions are written with it. The host reads the same frames.
+        room("FunctionWorker", ["BusContract"]),
+        room(
+            "FunctionHost", ["FunctionBus", "FunctionWorker", "BusContract", subprocess, logging, yams],
+            resources: [.copy("Python")]),
+        // The example, built here so that it is known to work; users build it by its own manifest.
+        .executableTarget(
+            name: "shout", dependencies: ["FunctionWorker"], path: "Examples/swift/shout/Sources/shout",
+            swiftSettings: testRules),
         .systemLibrary(name: "CPolling"),
         room("BusBench", ["BusWire", "BusContract", "CPolling", nioCore]),
         .executableTarget(
             name: "fcbus",
             dependencies: [
                 "BusServer", "BusStore", "BusIdentity", "BusBench", "BusCore", "BusWire", "BusInProcess", "FunctionBus",
-                "FunctionHost", nioCore, argumentParser, logging, lifecycle, signals,
+                "FunctionHost", "FunctionWorker", nioCore, argumentParser, logging, lifecycle, signals,
             ],
             swiftSettings: houseRules),
 
@@ -144,7 +154,10 @@ let package = Package(
             "BusStoreTests", ["BusStore", "BusCore", "CSQLite", "BusTestKit", "StoreProbe"], exclude: ["Golden"]),
         tests("BusMosquittoTests", ["BusMosquitto", "BusContract"]),
         tests("FunctionBusTests", ["FunctionBus", "BusContract", "BusTopics"]),
-        tests("FunctionHostTests", ["FunctionHost", subprocess, logging], exclude: ["measure.sh"]),
+        tests("FunctionWorkerTests", ["FunctionWorker"]),
+        tests(
+            "FunctionHostTests", ["FunctionHost", "FunctionWorker", "shout", subprocess, logging],
+            exclude: ["measure.sh"]),
         tests(
             "BusInProcessTests",
             ["BusInProcess", "FunctionBusTesting", "FunctionBus", "BusContract", "BusCore", "BusWire", nioCore]),

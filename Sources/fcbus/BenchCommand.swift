@@ -18,6 +18,7 @@ struct BenchCommand: ParsableCommand {
               shared       publishers to one shared subscription
               wildcard     topics at random among many filters
               call         requests and replies
+              hosted       calls of a function that `fcbus up` runs, and in turns `fcbus broker` and `fcbus host`
               latency      pairs at a fixed rate; counted from when a message was due
               connections  clients that only connect
               durable      messages for sessions that are away, then their delivery
@@ -51,8 +52,8 @@ struct BenchCommand: ParsableCommand {
     @Option(help: ArgumentHelp("The broker to measure; without it our own is started.", valueName: "url"))
     var broker: String?
 
-    @Option(help: "The process of --broker, for its CPU time and memory.")
-    var pid: Int32?
+    @Option(help: "A process of --broker, for its CPU time and memory; repeatable, and counted together.")
+    var pid: [Int32] = []
 
     @Option(
         help: ArgumentHelp(
@@ -70,7 +71,7 @@ struct BenchCommand: ParsableCommand {
 
     func validate() throws {
         if let rounds = self.rounds, rounds < 1 { throw ValidationError("--rounds must be at least 1 (got \(rounds))") }
-        if self.pid != nil, self.broker == nil { throw ValidationError("--pid says whose process --broker is") }
+        if !self.pid.isEmpty, self.broker == nil { throw ValidationError("--pid says whose process --broker is") }
         if self.standard, self.workload != nil {
             throw ValidationError("--standard and a workload exclude each other")
         }
@@ -86,11 +87,15 @@ struct BenchCommand: ParsableCommand {
         if self.quick, self.options.seconds != nil || self.options.warmUp != nil {
             throw ValidationError("--quick says how long a measurement is, and so do --seconds and --warm-up")
         }
-        if let objection = try self.options.workload(named: name).objection { throw ValidationError(objection) }
+        let workload = try self.options.workload(named: name)
+        if let objection = workload.objection { throw ValidationError(objection) }
+        if workload.kind == .hosted, self.broker != nil {
+            throw ValidationError("hosted starts its brokers and hosts itself: leave --broker out")
+        }
     }
 
     func run() throws {
-        var session = BenchSession(printsJSON: self.json)
+        var session = BenchSession(binary: Self.binary, printsJSON: self.json)
         do {
             let contenders = try self.contenders()
             switch self.workload {
@@ -101,7 +106,8 @@ struct BenchCommand: ParsableCommand {
                 try session.runScaling(contenders, isQuick: self.quick)
             case let name?:
                 let workload = self.shortened(try self.options.workload(named: name))
-                try session.runStandard([workload], contenders, rounds: self.rounds ?? (contenders.count > 1 ? 3 : 1))
+                let isComparison = contenders.count > 1 || workload.kind == .hosted
+                try session.runStandard([workload], contenders, rounds: self.rounds ?? (isComparison ? 3 : 1))
             }
         } catch let failure as BenchFailure {
             throw CommandFailure(.unavailable, failure.description)
@@ -129,13 +135,15 @@ struct BenchCommand: ParsableCommand {
         self.quick ? workload.with { ($0.seconds, $0.warmUpSeconds) = (0.5, 0.2) } : workload
     }
 
+    private static var binary: String { URL(filePath: "/proc/self/exe").resolvingSymlinksInPath().path }
+
     /// Ours or --broker first, then those that it is compared to.
     private func contenders() throws -> [Contender] {
         let first: Contender =
             if let url = self.broker {
-                .running(try BrokerAddress(url: url, process: self.pid))
+                .running(try BrokerAddress(url: url, processes: self.pid))
             } else {
-                .started(.fcbus(binary: URL(filePath: "/proc/self/exe").resolvingSymlinksInPath().path))
+                .started(.fcbus(binary: Self.binary))
             }
         return try [first]
             + self.against.map { name in
@@ -143,7 +151,7 @@ struct BenchCommand: ParsableCommand {
                 case "mosquitto": .started(.mosquitto)
                 case "mosquitto-saving": .started(.mosquittoSaving)
                 case "nats": .started(.nats)
-                default: .running(try BrokerAddress(url: name, process: nil))
+                default: .running(try BrokerAddress(url: name))
                 }
             }
     }

@@ -3,6 +3,8 @@ import Foundation
 
 /// One run of `fcbus bench`: measures, prints, and remembers whether anything was wrong.
 struct BenchSession {
+    /// This program, which is also broker, host and function.
+    private let binary: String
     private let printsJSON: Bool
     /// Whether the broker under test did everything right; what its peers do wrong is shown and nothing more.
     private(set) var isClean = true
@@ -10,7 +12,8 @@ struct BenchSession {
     /// What could not be measured of the broker under test.
     private(set) var failures: [String] = []
 
-    init(printsJSON: Bool) {
+    init(binary: String, printsJSON: Bool) {
+        self.binary = binary
         self.printsJSON = printsJSON
     }
 
@@ -18,7 +21,10 @@ struct BenchSession {
         var report = Report()
         for workload in workloads {
             let times = StandardMatrix.onceOnly.contains(workload.name) ? 1 : rounds
-            let outcome = try Comparison(workload, contenders, rounds: times).run(progress: Self.progress)
+            let taking =
+                workload.kind == .hosted
+                ? contenders.flatMap { FunctionHosting.ways(of: $0, binary: self.binary) } : contenders
+            let outcome = try Comparison(workload, taking, rounds: times).run(progress: Self.progress)
             if self.printsJSON {
                 for run in outcome.results.joined() { try self.printLine(run) }
             }

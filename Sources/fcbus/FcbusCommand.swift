@@ -26,7 +26,7 @@ struct FcbusCommand: AsyncParsableCommand {
         subcommands: [
             UpCommand.self, BrokerCommand.self, HostCommand.self, CallCommand.self, SendCommand.self,
             PublishCommand.self, SubscribeCommand.self, ServeCommand.self, FunctionsCommand.self, TopCommand.self,
-            TaskCommand.self, DeadCommand.self, BenchCommand.self,
+            TaskCommand.self, DeadCommand.self, BenchCommand.self, BenchWorkerCommand.self,
             PasswdCommand.self, CheckCommand.self,
         ])
 

@@ -36,8 +36,11 @@ struct WorkloadOptions: ParsableArguments {
     @Option(help: "Calls under way for each caller.")
     var inFlight: Int?
 
-    @Option(help: "Instances that answer.")
+    @Option(help: "Instances that answer; workers of hosted.")
     var instances: Int?
+
+    @Option(help: "What the function of hosted is: python3, swift (a worker that stays), or exec (a command per call).")
+    var runtime: String?
 
     @Option(
         help: """
@@ -76,6 +79,12 @@ struct WorkloadOptions: ParsableArguments {
             }
             workload.mode = value
         }
+        if let runtime = self.runtime {
+            guard let value = Workload.FunctionRuntime(rawValue: runtime) else {
+                throw ValidationError("--runtime is python3, swift or exec (got \(runtime))")
+            }
+            workload.runtime = value
+        }
         if let depth = self.depth {
             guard depth >= 3 else { throw ValidationError("--depth is at least 3 (got \(depth))") }
             workload.extraLevels = depth - 3
@@ -108,8 +117,8 @@ struct WorkloadOptions: ParsableArguments {
     func requireNone(for purpose: String) throws {
         let given: [Any?] = [
             self.publishers, self.subscribers, self.qos, self.size, self.window, self.rate, self.depth, self.filters,
-            self.sessions, self.callers, self.inFlight, self.instances, self.mode, self.connections, self.count,
-            self.seconds, self.warmUp,
+            self.sessions, self.callers, self.inFlight, self.instances, self.runtime, self.mode, self.connections,
+            self.count, self.seconds, self.warmUp,
         ]
         guard given.allSatisfy({ $0 == nil }) else {
             throw ValidationError("\(purpose) takes no workload options: name a workload, such as p2p")

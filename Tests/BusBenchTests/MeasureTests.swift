@@ -177,7 +177,7 @@ struct RatioTests {
 struct ComparisonTests {
     @Test("A broker that cannot be reached is told for each round, and the others are measured all the same")
     func failure() throws {
-        let nobody = Contender.running(try BrokerAddress(url: "mqtt://127.0.0.1:1", process: nil))
+        let nobody = Contender.running(try BrokerAddress(url: "mqtt://127.0.0.1:1"))
         var asked: [String] = []
         let outcome = try Comparison(Workload("p2p", .p2p), [nobody, nobody], rounds: 2).run { asked.append($0) }
         #expect(asked.count == 4)
@@ -188,7 +188,7 @@ struct ComparisonTests {
 
     @Test("What a contender cannot do is not asked of it")
     func objection() throws {
-        var old = try BrokerAddress(url: "mqtt://127.0.0.1:1", process: nil)
+        var old = try BrokerAddress(url: "mqtt://127.0.0.1:1")
         old.version = .v3_1_1
         let outcome = try Comparison(Workload("shared", .shared), [.running(old)], rounds: 1).run { _ in }
         #expect(outcome.results.map { $0.count } == [0])

@@ -154,7 +154,7 @@ struct StandardMatrixTests {
         "A broker is named by its URL",
         arguments: [("mqtt://gateway:1884", "gateway", 1884), ("10.0.0.1", "10.0.0.1", 1883), ("tcp://a/", "a", 1883)])
     func address(_ url: String, host: String, port: Int) throws {
-        let address = try BrokerAddress(url: url, process: nil)
+        let address = try BrokerAddress(url: url)
         #expect((address.host, address.port) == (host, port))
     }
 
@@ -162,6 +162,6 @@ struct StandardMatrixTests {
         "What is no URL of a broker is refused",
         arguments: ["", "mqtts://a:8883", "mqtt://a:b", "a:70000", "mqtt://u@a", "a:1:2"])
     func badAddress(_ url: String) {
-        #expect(throws: BenchFailure.self) { try BrokerAddress(url: url, process: nil) }
+        #expect(throws: BenchFailure.self) { try BrokerAddress(url: url) }
     }
 }

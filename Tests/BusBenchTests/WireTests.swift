@@ -250,6 +250,6 @@ struct ProcessUsageTests {
 
     @Test("A process that is gone is an error, not a zero")
     func gone() {
-        #expect(throws: BenchFailure.self) { try ProcessUsage(process: Int32.max) }
+        #expect(throws: BenchFailure.self) { try ProcessUsage([Int32.max]) }
     }
 }

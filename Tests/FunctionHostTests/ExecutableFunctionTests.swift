@@ -199,6 +199,34 @@ struct ExecutableFunctionTests {
         }
     }
 
+    @Test("swift: the example calls another function, its prints are log lines, and its failures have a sentence")
+    func example() async throws {
+        let folder = try FunctionFolder()
+        let products = URL(filePath: "/proc/self/exe").resolvingSymlinksInPath().deletingLastPathComponent()
+        let manifest = try String(contentsOfFile: "\(TestHost.examples)/../swift/shout/function.yaml", encoding: .utf8)
+        let built = manifest.replacing(".build/release/shout", with: products.appending(path: "shout").path)
+        try #require(built != manifest)
+        try folder.write(built, to: "shout/function.yaml")
+        try folder.write(
+            "service: EdgeFC\nfunction: helloworld\nruntime: exec\nhandler: [printf, hello world]",
+            to: "helloworld/function.yaml")
+        try await TestHost.with(folder) { host in
+            try await host.expect("Demo/shout", "Ada", answers: "HELLO WORLD: ADA!")
+            try await host.expect("Demo/shout", "Bob", answers: "HELLO WORLD: BOB!")
+            #expect(await host.log.wait(for: "call 2 of this worker"))
+            let failure = try await host.failure("Demo/shout")
+            #expect((failure.status, failure.message) == (500, "nothing to shout"))
+            #expect(failure.errorType == "WorkerFailure")
+        }
+    }
+
+    @Test("swift: the page shows the example as it is")
+    func page() throws {
+        let code = "\(TestHost.examples)/../swift/shout/Sources/shout/main.swift"
+        let page = try String(contentsOfFile: "\(TestHost.examples)/../../Documentation/functions.md", encoding: .utf8)
+        #expect(page.contains(try String(contentsOfFile: code, encoding: .utf8)))
+    }
+
     @Test("swift: a worker that writes something else to stdout is replaced, and the log says why")
     func garbage() async throws {
         let folder = try FunctionFolder()

@@ -1,6 +1,7 @@
 import Testing
 
 @testable import FunctionHost
+@testable import FunctionWorker
 
 @Suite("Frames")
 struct FrameTests {

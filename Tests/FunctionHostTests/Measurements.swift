@@ -2,6 +2,7 @@ import Foundation
 import Testing
 
 @testable import FunctionHost
+@testable import FunctionWorker
 
 /// Figures, not verdicts: run by `Tests/FunctionHostTests/measure.sh`, never with the tests.
 @Suite(
@@ -30,7 +31,7 @@ struct Measurements {
         let process = Process()
         process.executableURL = URL(filePath: "/usr/bin/env")
         process.arguments = [
-            "python3", "-c",
+            TestHost.python.interpreter, "-c",
             """
             import os, struct
             while True:
@@ -57,11 +58,89 @@ struct Measurements {
         }.suffix(self.calls)
     }
 
-    @Test("A warm Python call beside a bare echo through two pipes, and a cold start apart")
+    /// From the start of the same interpreter to the first byte that `code` writes.
+    ///
+    /// By `posix_spawn`: Foundation closes every descriptor that there could be, which takes longer than Python.
+    private static func interpreterStart(_ code: String) throws -> Duration {
+        let words = [TestHost.python.interpreter, "-c", code + "\nimport os; os.write(1, b'.')"]
+        // The variables that a worker gets, and its own store of byte code.
+        let inherited = ProcessInfo.processInfo.environment.filter { WorkerLaunch.inherited.contains($0.key) }
+        let variables = inherited.merging(
+            ["PYTHONPATH": TestHost.python.folder, "PYTHONUTF8": "1", "PYTHONPYCACHEPREFIX": Self.byteCode]
+        ) { $1 }
+        var (arguments, environment) = (
+            words.map { strdup($0) } + [nil], variables.map { strdup("\($0.key)=\($0.value)") } + [nil]
+        )
+        defer { for text in arguments + environment { free(text) } }
+        var ends: [Int32] = [0, 0]
+        try #require(pipe(&ends) == 0)
+        var actions = posix_spawn_file_actions_t()
+        posix_spawn_file_actions_init(&actions)
+        defer { posix_spawn_file_actions_destroy(&actions) }
+        posix_spawn_file_actions_adddup2(&actions, ends[1], 1)
+        for end in ends { posix_spawn_file_actions_addclose(&actions, end) }
+        var process: pid_t = 0
+        let start = ContinuousClock.now
+        try #require(posix_spawnp(&process, words[0], &actions, nil, &arguments, &environment) == 0)
+        close(ends[1])
+        var byte: UInt8 = 0
+        let count = read(ends[0], &byte, 1)
+        let elapsed = ContinuousClock.now - start
+        close(ends[0])
+        waitpid(process, nil, 0)
+        try #require(count == 1)
+        return elapsed
+    }
+
+    private static let byteCode = FileManager.default.temporaryDirectory.appending(path: "fcbus-measured-python").path
+
+    /// What the bootstrap loads before it looks at the function.
+    private static let bootstrapImports = """
+        import resource, time
+        import importlib._bootstrap_external
+        import lecoresdk
+        from fcbus_worker.serving import Worker
+        """
+
+    private static func milliseconds(_ durations: [Duration]) -> Double {
+        let (seconds, attoseconds) = durations.sorted()[durations.count / 2].components
+        return Double(seconds) * 1e3 + Double(attoseconds) / 1e15
+    }
+
+    @Test("A cold start beside the start of its interpreter, without and with what the bootstrap imports, in turns")
+    func coldStart() async throws {
+        let folder = try FunctionFolder()
+        try folder.python("brief", "def handler(event, context): return event", "workers: { idle: 1ms }")
+        defer { try? FileManager.default.removeItem(atPath: Self.byteCode) }
+        try await TestHost.with(folder) { host in
+            var (bare, imports, cold): ([Duration], [Duration], [Duration]) = ([], [], [])
+            for round in 0..<42 {
+                let (first, second) = (
+                    try Self.interpreterStart(""), try Self.interpreterStart(Self.bootstrapImports)
+                )
+                let third = try await Self.time { _ = try await host.bus.invoke("T/brief", [1]).get() }
+                while host.host.workers.alive > 0 { try await Task.sleep(for: .milliseconds(5)) }
+                // Byte code is written by the first rounds and read by the others.
+                guard round >= 2 else { continue }
+                bare.append(first)
+                imports.append(second)
+                cold.append(third)
+            }
+            let (own, loaded, whole) = (
+                Self.milliseconds(bare), Self.milliseconds(imports), Self.milliseconds(cold)
+            )
+            print("interpreter   \(Self.text(bare))")
+            print("with imports  \(Self.text(imports))")
+            print("cold start    \(Self.text(cold))")
+            let shares = [own, loaded - own, whole - loaded].map { String(format: "%.0f %%", $0 / whole * 100) }
+            print("cold start is \(shares[0]) the interpreter's own, \(shares[1]) imports, \(shares[2]) the host's")
+        }
+    }
+
+    @Test("A warm Python call beside a bare echo through two pipes")
     func python() async throws {
         let folder = try FunctionFolder()
         try folder.python("echo", "def handler(event, context): return event")
-        try folder.python("brief", "def handler(event, context): return event", "workers: { idle: 1ms }")
         let echo = try Self.pipeEcho()
         try await TestHost.with(folder) { host in
             let request = HostedCall(payload: Array("hi".utf8), requestIdentifier: "r1", remaining: .seconds(20))
@@ -71,16 +150,10 @@ struct Measurements {
                 let elapsed = try await Self.time { _ = try await host.bus.run(request, at: address).get() }
                 if number >= 200 { warm.append(elapsed) }
             }
-            var cold: [Duration] = []
-            for _ in 0..<20 {
-                cold.append(try await Self.time { _ = try await host.bus.invoke("T/brief", [1]).get() })
-                while host.host.workers.alive > 1 { try await Task.sleep(for: .milliseconds(5)) }
-            }
             let overhead = warm.sorted()[warm.count / 2] - echo.sorted()[echo.count / 2]
             print("pipe echo     \(Self.text(echo))")
             print("warm call     \(Self.text(warm))")
             print("overhead      p50 \(overhead)   (at most 0.5 ms is the aim)")
-            print("cold start    \(Self.text(cold))")
         }
     }
 

@@ -276,6 +276,30 @@ struct PythonFunctionTests {
         }
     }
 
+    @Test("A function that has used up its files fails with its own words, and its worker goes on")
+    func files() async throws {
+        let folder = try FunctionFolder()
+        try folder.python(
+            "collector",
+            """
+            import os
+            def handler(event, context):
+                if event != b"all":
+                    return event
+                held = []
+                try:
+                    while True:
+                        held.append(os.dup(0))
+                except OSError:
+                    raise ValueError("no file is left")
+            """, "limits: { files: 64 }")
+        try await TestHost.with(folder) { host in
+            let failure = try await host.failure("T/collector", "all")
+            #expect((failure.errorType, failure.message) == ("ValueError", "no file is left"))
+            try await host.expect("T/collector", "next", answers: "next")
+        }
+    }
+
     @Test("A function that takes too much memory fails by itself, and its worker goes on")
     func memory() async throws {
         let folder = try FunctionFolder()

@@ -39,16 +39,16 @@ struct TidyTests {
             "FunctionBus", "BusCore", "BusSession", "BusWire", "BusContract", "NIOCore", "Synchronization",
         ],
         "FunctionBusTesting": ["FunctionBus", "BusInProcess", "Synchronization"],
+        "FunctionWorker": ["BusContract", "Glibc"],
         "FunctionHost": [
-            "FunctionBus", "BusContract", "Subprocess", "System", "SystemPackage", "Logging", "Yams", "Foundation",
-            "FoundationEssentials", "Synchronization", "Glibc",
+            "FunctionBus", "FunctionWorker", "BusContract", "Subprocess", "System", "SystemPackage", "Logging", "Yams",
+            "Foundation", "FoundationEssentials", "Synchronization", "Glibc",
         ],
         "BusBench": ["BusWire", "BusContract", "CPolling", "NIOCore", "Foundation", "Glibc"],
         "fcbus": [
             "BusServer", "BusStore", "BusIdentity", "BusCore", "BusBench", "BusContract", "BusInProcess", "BusWire",
-            "FunctionBus", "FunctionHost", "NIOCore", "ArgumentParser", "Logging", "ServiceLifecycle", "UnixSignals",
-            "Foundation", "FoundationEssentials", "Synchronization",
-            "Glibc",
+            "FunctionBus", "FunctionHost", "FunctionWorker", "NIOCore", "ArgumentParser", "Logging", "ServiceLifecycle",
+            "UnixSignals", "Foundation", "FoundationEssentials", "Synchronization", "Glibc",
         ],
     ]
 

@@ -50,6 +50,22 @@ struct BenchCommandTests {
         #expect(result.faults.values.allSatisfy { $0 == 0 }, "\(result.faults)")
     }
 
+    @Test(
+        "A hosted function is called in one process and in two, and what its workers take is told apart",
+        arguments: ["python3", "swift", "exec"])
+    func hosted(_ runtime: String) async throws {
+        let (code, results, errors) = try await Self.bench(
+            ["hosted", "--runtime", runtime, "--callers", "3", "--rounds", "1", "--seconds", "0.5", "--warm-up", "0.5"])
+        #expect(code == 0, "\(errors)")
+        #expect(results.map(\.broker) == ["fcbus up", "broker, host"])
+        for result in results {
+            #expect(result.count > 0)
+            #expect(try #require(result.brokerMicroseconds) > 0)
+            #expect((result.figures["worker CPU us"] ?? 0 > 0) == (runtime != "exec"))
+            #expect(result.faults.values.allSatisfy { $0 == 0 }, "\(result.broker): \(result.faults)")
+        }
+    }
+
     @Test("Another broker gets the same work in turns, and the table says the ratio")
     func against() async throws {
         let binary = try #require(RunningBroker.binary)
@@ -114,6 +130,8 @@ struct BenchCommandTests {
             ["nosuch"], ["p2p", "--qos", "3"], ["p2p", "--size", "8"], ["p2p", "--pid", "1"],
             ["scaling", "--qos", "1"],
             ["--standard", "p2p"], ["--only", "no-such-row"], ["call", "--mode", "other"],
+            ["hosted", "--runtime", "perl"], ["hosted", "--mode", "task"],
+            ["hosted", "--broker", "mqtt://127.0.0.1:1"],
         ])
     func usage(_ arguments: [String]) async throws {
         let binary = try #require(RunningBroker.binary)

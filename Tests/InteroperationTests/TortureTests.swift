@@ -9,7 +9,7 @@ struct TortureTests {
         arguments: [
             "R04", "R06", "R07", "R08", "R09", "R11", "R12", "R13", "R14", "R18", "R19_death", "R19_one", "R20", "R21",
             "R24", "S08",
-            "D01", "D02", "D03", "D05", "D08", "D09", "D11", "D12", "F01",
+            "D01", "D02", "D03", "D05", "D08", "D09", "D11", "D12", "F01", "F02", "F03",
         ])
     func row(_ name: String) async throws {
         let binary = try #require(RunningBroker.binary)

@@ -22,8 +22,11 @@ triggers:
   - topic: devices/#
     raw: true
 """
-CODE = """runs = {}
+CODE = """VERSION = 0
+runs = {}
 def handler(event, context):
+    if event == b"version":
+        return VERSION
     if event == b"count":
         return {"distinct": len(runs), "runs": sum(runs.values())}
     runs[event] = runs.get(event, 0) + 1
@@ -99,9 +102,9 @@ def send_events(port, count, window=500):
     client.close()
 
 
-def trigger_load(start, count):
+def trigger_load(start, count, *options):
     """Events for one Python function, one at a time: each runs once, or is counted as given up."""
-    platform = Platform(start.binary)
+    platform = Platform(start.binary, *options)
     begun = time.monotonic()
     send_events(platform.port, count)
     sent_in = time.monotonic() - begun
@@ -129,6 +132,43 @@ def F01_trigger_load(start):
     return trigger_load(start, 20_000)
 
 
+def F02_durable_trigger_load(start):
+    """Ten thousand events, each on disk before it runs and again when it has run."""
+    store = tempfile.mkdtemp(prefix="fcbus-store-")
+    try:
+        return trigger_load(start, 10_000, "--data-dir", store)
+    finally:
+        shutil.rmtree(store, ignore_errors=True)
+
+
+def F03_reload_under_load(start):
+    """The code of a function changes three times while it is called, eight calls at a time: none fails."""
+    platform = Platform(start.binary)
+    caller, versions, newest = Caller(platform.port, "busy"), [], 0
+    limit = time.monotonic() + 90
+    while newest <= 3:
+        check(time.monotonic() < limit, f"version {newest} never came: {set(versions)}")
+        for _ in range(8):
+            caller.call("T/counter", b"version")
+        answers = [answer for found in caller.wait().values() for answer in found]
+        check(all(answer.status == 200 for answer in answers), {answer.status for answer in answers})
+        check(len(answers) == len(caller.sent), f"{len(answers)} answers to {len(caller.sent)} calls")
+        versions = [int(answer.payload) for answer in answers]
+        if max(versions) == newest:
+            newest += 1
+            file = f"{platform.folder}/counter/index.py"
+            with open(f"{file}.new", "w") as code:
+                code.write(CODE.replace("VERSION = 0", f"VERSION = {newest}"))
+            os.replace(f"{file}.new", file)
+    counts = [versions.count(version) for version in range(4)]
+    check(all(counts), f"a version answered no call: {counts}")
+    caller.close()
+    platform.end()
+    return f"{len(versions)} calls, none failed; answered by each version: {counts}"
+
+
 SHORT = [
     F01_trigger_load,
+    F02_durable_trigger_load,
+    F03_reload_under_load,
 ]

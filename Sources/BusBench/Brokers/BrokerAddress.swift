@@ -5,21 +5,23 @@ package struct BrokerAddress: Sendable, Equatable {
     package var name: String
     package var host: String
     package var port: Int
-    /// Its process where that is known: only then its CPU time and memory are reported.
-    package var process: Int32?
+    /// Its processes where they are known: only then their CPU time and memory are reported.
+    package var processes: [Int32]
+    /// They have started functions, whose CPU time is reported apart.
+    package var hasWorkers = false
     package var version = ProtocolVersion.v5
     /// Where it speaks the NATS protocol; calls then take that way.
     package var natsPort: Int?
 
-    package init(name: String, host: String, port: Int, process: Int32? = nil) {
+    package init(name: String, host: String, port: Int, processes: [Int32] = []) {
         self.name = name
         self.host = host
         self.port = port
-        self.process = process
+        self.processes = processes
     }
 
     /// Reads `mqtt://host:port`; the port may be missing. There is no TLS here.
-    package init(url: String, process: Int32?) throws(BenchFailure) {
+    package init(url: String, processes: [Int32] = []) throws(BenchFailure) {
         var rest = url[...]
         for scheme in ["mqtt://", "tcp://"] where url.hasPrefix(scheme) { rest = url.dropFirst(scheme.count) }
         if rest.last == "/" { rest = rest.dropLast() }
@@ -27,12 +29,12 @@ package struct BrokerAddress: Sendable, Equatable {
         guard let host = parts.first, !host.isEmpty, parts.count <= 2, !rest.contains("/"), !rest.contains("@"),
             let port = parts.count == 2 ? UInt16(parts[1]) : 1883
         else { throw BenchFailure("a broker is named as mqtt://host:port (got \(url))") }
-        self.init(name: "\(host):\(port)", host: String(host), port: Int(port), process: process)
+        self.init(name: "\(host):\(port)", host: String(host), port: Int(port), processes: processes)
     }
 
     /// Whether it can do this work at all; if not, why.
     package func objection(to workload: Workload) -> String? {
-        if workload.kind == .call {
+        if workload.kind == .call || workload.kind == .hosted {
             return self.natsPort == nil && self.version != .v5 ? "calls need MQTT 5" : nil
         }
         guard self.version != .v5 else { return nil }

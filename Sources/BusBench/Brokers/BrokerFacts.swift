@@ -21,12 +21,11 @@ package struct BrokerFacts: Encodable, Sendable {
         let broker = try BrokerProcess.start(recipe)
         defer { broker.stop() }
         times.append(broker.startSeconds * 1000)
-        let process = broker.address.process ?? 0
         // The connection by which the start was noticed is gone by then, and what the start left to do is done.
         usleep(500_000)
-        let before = try ProcessUsage(process: process)
+        let before = try ProcessUsage(broker.address.processes)
         usleep(UInt32(seconds * 1_000_000))
-        let after = try ProcessUsage(process: process)
+        let after = try ProcessUsage(broker.address.processes)
         let attributes = try FileManager.default.attributesOfItem(atPath: recipe.binary)
         return BrokerFacts(
             broker: recipe.name, startMilliseconds: Ratio.median(times),

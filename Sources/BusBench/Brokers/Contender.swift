@@ -1,36 +1,39 @@
+import BusWire
+
 /// A broker that takes part: one that is there, or one that is started afresh for each measurement.
 package enum Contender: Sendable {
     case running(BrokerAddress)
     case started(BrokerRecipe)
+    /// One that is started with the function host, for hosted calls.
+    case hosted(FunctionHosting)
 
     package var name: String {
         switch self {
         case .running(let address): address.name
         case .started(let recipe): recipe.name
+        case .hosted(let hosting): hosting.name
         }
     }
 
-    /// Lets `body` have the broker, and ends it afterwards if it was started for this.
-    package func use<Result>(withStore: Bool = false, _ body: (BrokerAddress) throws -> Result) throws -> Result {
-        switch self {
-        case .running(let address):
-            return try body(address)
-        case .started(let recipe):
-            let broker = try BrokerProcess.start(recipe, withStore: withStore)
-            defer { broker.stop() }
-            return try body(broker.address)
-        }
-    }
-
+    /// Starts the broker where it is to be started, measures, and ends it again.
     package func measure(_ workload: Workload) throws -> BenchResult {
-        try self.use(withStore: workload.needsStore) { try LoadGenerator($0).run(workload) }
+        let broker: BrokerProcess
+        switch self {
+        case .running(let address): return try LoadGenerator(address).run(workload)
+        case .started(let recipe): broker = try BrokerProcess.start(recipe, withStore: workload.needsStore)
+        case .hosted(let hosting): broker = try BrokerProcess.start(hosting, workload)
+        }
+        defer { broker.stop() }
+        return try LoadGenerator(broker.address).run(workload)
     }
 
     /// Whether it can do this work at all; if not, why.
     package func objection(to workload: Workload) -> String? {
         switch self {
         case .running(let address):
-            return address.objection(to: workload)
+            return workload.kind == .hosted ? "it is started here, with its host" : address.objection(to: workload)
+        case .hosted(let hosting):
+            return hosting.recipe.version == .v5 ? nil : "the function host needs MQTT 5"
         case .started(let recipe):
             guard workload.kind != .call || workload.mode != .task || recipe.keepsCalls else {
                 return "one-way calls that outlive the broker need fcbus"

@@ -1,6 +1,6 @@
 import Foundation
 
-/// What a process has used, as the kernel counts it.
+/// What some processes have used together, as the kernel counts it.
 package struct ProcessUsage: Sendable, Equatable {
     struct ThreadUsage: Sendable, Equatable {
         /// Time on a CPU in nanoseconds.
@@ -9,7 +9,7 @@ package struct ProcessUsage: Sendable, Equatable {
         var voluntarySwitches = 0
     }
 
-    /// By the thread's number, since what a thread has used goes away with it.
+    /// By the thread's number, which no two threads of the machine share, since what a thread has used goes away with it.
     var threads: [String: ThreadUsage] = [:]
     package var residentBytes = 0
     /// Calls that read and write files and sockets; `recv` and `send` are not counted by the kernel.
@@ -19,10 +19,14 @@ package struct ProcessUsage: Sendable, Equatable {
 
     private init() {}
 
-    package init(process: Int32) throws(BenchFailure) {
+    package init(_ processes: [Int32]) throws(BenchFailure) {
+        for process in processes { try self.add(process) }
+    }
+
+    private mutating func add(_ process: Int32) throws(BenchFailure) {
         let folder = "/proc/\(process)"
-        let threads = (try? FileManager.default.contentsOfDirectory(atPath: folder + "/task")) ?? []
-        guard !threads.isEmpty else { throw BenchFailure("the broker's process \(process) is gone") }
+        let threads = Self.threads(of: process)
+        guard !threads.isEmpty else { throw BenchFailure("process \(process) of the broker is gone") }
         for thread in threads {
             // A thread may end between the listing and here.
             guard let schedule = Self.text(folder + "/task/\(thread)/schedstat"),
@@ -32,10 +36,26 @@ package struct ProcessUsage: Sendable, Equatable {
             self.threads[thread] = ThreadUsage(
                 processorTime: running, voluntarySwitches: Self.field("voluntary_ctxt_switches:", of: status))
         }
-        self.residentBytes = Self.field("VmRSS:", of: Self.text(folder + "/status") ?? "") * 1024
+        self.residentBytes += Self.field("VmRSS:", of: Self.text(folder + "/status") ?? "") * 1024
         // Other users' processes keep this to themselves; then it stays 0.
         let io = Self.text(folder + "/io") ?? ""
-        self.ioCalls = Self.field("syscr:", of: io) + Self.field("syscw:", of: io)
+        self.ioCalls += Self.field("syscr:", of: io) + Self.field("syscw:", of: io)
+    }
+
+    /// Processes that these have started and that are still there.
+    package static func children(of processes: [Int32]) -> [Int32] {
+        processes.flatMap { process in
+            Self.threads(of: process).flatMap { thread in
+                (Self.text("/proc/\(process)/task/\(thread)/children") ?? "").split(separator: " ").compactMap {
+                    Int32($0)
+                }
+            }
+        }
+    }
+
+    /// None of a process that has ended.
+    private static func threads(of process: Int32) -> [String] {
+        (try? FileManager.default.contentsOfDirectory(atPath: "/proc/\(process)/task")) ?? []
     }
 
     private static func text(_ path: String) -> String? {

@@ -10,7 +10,7 @@ package struct BenchResult: Sendable {
     package var faults = Faults()
     /// CPU time of the generator in that time, in seconds.
     package var clientSeconds: Double
-    /// What the broker used in that time, where its process is known.
+    /// What the broker, and the host beside it, used in that time, where their processes are known.
     package var usage: UsageDifference?
     /// Further figures that only this work has, by a name that says the unit.
     package var extras: [(name: String, value: Double)] = []
@@ -68,11 +68,13 @@ struct Sample {
     var time: UInt64
     var client: UInt64
     var broker: ProcessUsage?
+    var workers: ProcessUsage?
     var count: Int
 
-    init(count: Int, process: Int32?) throws(BenchFailure) {
-        self.broker = nil
-        if let process { self.broker = try ProcessUsage(process: process) }
+    init(count: Int, of address: BrokerAddress) throws(BenchFailure) {
+        let processes = address.processes
+        self.broker = processes.isEmpty ? nil : try ProcessUsage(processes)
+        self.workers = address.hasWorkers ? try ProcessUsage(ProcessUsage.children(of: processes)) : nil
         self.client = MonotonicClock.processorTime()
         self.time = MonotonicClock.now()
         self.count = count
@@ -86,5 +88,8 @@ extension BenchResult {
             seconds: Double(after.time - before.time) / 1e9, count: after.count - before.count,
             clientSeconds: Double(after.client - before.client) / 1e9)
         if let first = before.broker, let last = after.broker { self.usage = UsageDifference(first, last) }
+        guard let first = before.workers, let last = after.workers else { return }
+        let seconds = UsageDifference(first, last).processorSeconds
+        self.extras.append(("worker CPU us", seconds * 1e6 / Double(max(1, self.count))))
     }
 }

@@ -2,7 +2,7 @@ import BusContract
 import BusWire
 import NIOCore
 
-/// Runs calls: callers that have requests under way, and instances that echo them.
+/// Runs calls: callers that have requests under way, and instances that echo them, here or in a function host.
 ///
 /// A reply must carry the correlation data of a call of the caller that it reaches, and the payload of that very call.
 final class CallRun: ClientUser {
@@ -29,7 +29,8 @@ final class CallRun: ClientUser {
 
     func run() throws(BenchFailure) -> BenchResult {
         let names = try CallNames(self.workload.mode)
-        self.instances = (0..<self.workload.instances).map { self.instance($0, names) }
+        let ownInstances = self.workload.kind == .hosted ? 0 : self.workload.instances
+        self.instances = (0..<ownInstances).map { self.instance($0, names) }
         try self.stage.open(self.instances.map(\.client))
         self.callers = (0..<self.workload.callers).map { self.caller($0, names) }
         try self.stage.open(self.callers.map(\.client))
@@ -201,12 +202,15 @@ struct CallNames {
     let subject = "bench.echo"
     private let mode: Workload.CallMode
 
+    /// The benchmark's function.
+    static let function = (service: "bench", function: "echo")
+
     init(_ mode: Workload.CallMode) throws(BenchFailure) {
         self.mode = mode
         switch mode {
         case .fc, .task:
             do throws(ContractError) {
-                let name = try FunctionName(service: "bench", function: "echo")
+                let name = try FunctionName(service: Self.function.service, function: Self.function.function)
                 self.requestTopic = (mode == .task ? CallTopic.async(name, nil) : CallTopic.request(name, nil)).string
                 self.requestFilter = CallFilter.requests(of: name)
             } catch {

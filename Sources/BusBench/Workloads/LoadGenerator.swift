@@ -14,7 +14,7 @@ package struct LoadGenerator: Sendable {
         switch workload.kind {
         case .p2p, .fanout, .fanin, .shared, .wildcard, .latency:
             return try TrafficRun(workload, self.address).run()
-        case .call: return try CallRun(workload, self.address).run()
+        case .call, .hosted: return try CallRun(workload, self.address).run()
         case .connections: return try ConnectionRun(workload, self.address).run()
         case .durable, .commit: return try DurableRun(workload, self.address).run()
         }

@@ -67,7 +67,7 @@ final class Stage {
     }
 
     func sample(count: Int) throws(BenchFailure) -> Sample {
-        try Sample(count: count, process: self.address.process)
+        try Sample(count: count, of: self.address)
     }
 
     func close(_ clients: [BenchClient]) {

@@ -7,7 +7,7 @@ package enum StandardMatrix {
         "conns-10k", "conns-10k-sub", "persist-50k", "persist-50kx50", "wild-100k", "wild-1m", "commit-64",
     ]
 
-    package static let rows: [Workload] = Self.oneWay + Self.calls + Self.paced + Self.resources
+    package static let rows: [Workload] = Self.oneWay + Self.calls + Self.hosted + Self.paced + Self.resources
 
     private static let oneWay = [
         Workload("p2p-1-q0", .p2p),
@@ -33,6 +33,15 @@ package enum StandardMatrix {
         Self.call(concurrency: 1),
         Self.call(concurrency: 16),
         Self.call(concurrency: 256),
+    ]
+
+    /// One call under way, and eight for two workers.
+    private static let hosted = [
+        Workload("hosted-python-1", .hosted).with { $0.instances = 1 },
+        Workload("hosted-python-8", .hosted).with { $0.callers = 8 },
+        Workload("hosted-swift-1", .hosted).with { ($0.runtime, $0.instances) = (.swift, 1) },
+        Workload("hosted-swift-8", .hosted).with { ($0.runtime, $0.callers) = (.swift, 8) },
+        Workload("hosted-exec-2", .hosted).with { ($0.runtime, $0.callers) = (.exec, 2) },
     ]
 
     private static let paced = [

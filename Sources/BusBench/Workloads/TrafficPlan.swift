@@ -16,7 +16,7 @@ package struct TrafficPlan: Sendable {
         self.filterCount = workload.filters
         self.extraLevels = (0..<workload.extraLevels).map { "level\($0)/" }.joined()
         switch workload.kind {
-        case .p2p, .latency, .call, .connections, .durable, .commit:
+        case .p2p, .latency, .call, .hosted, .connections, .durable, .commit:
             self.publisherCount = workload.publishers
             self.subscriberCount = workload.publishers
         case .fanout:
@@ -43,7 +43,7 @@ package struct TrafficPlan: Sendable {
         switch self.kind {
         case .shared: 0
         case .fanout: self.subscriberCount
-        case .p2p, .latency, .call, .connections, .durable, .commit, .fanin, .wildcard: self.streamCount
+        case .p2p, .latency, .call, .hosted, .connections, .durable, .commit, .fanin, .wildcard: self.streamCount
         }
     }
 
@@ -75,7 +75,8 @@ package struct TrafficPlan: Sendable {
         case .shared: "$share/bench/\(self.prefix)/to/\(self.extraLevels)+"
         case .fanin: "\(self.prefix)/to/\(self.extraLevels)+"
         case .fanout: "\(self.prefix)/out/\(self.extraLevels)0"
-        case .p2p, .latency, .call, .connections, .durable, .commit: "\(self.prefix)/to/\(self.extraLevels)\(index)"
+        case .p2p, .latency, .call, .hosted, .connections, .durable, .commit:
+            "\(self.prefix)/to/\(self.extraLevels)\(index)"
         }
     }
 
@@ -108,7 +109,7 @@ package struct TrafficPlan: Sendable {
         case .fanout: return subscriber
         case .fanin, .shared: return stream
         case .wildcard: return stream % self.subscriberCount == subscriber ? stream : nil
-        case .p2p, .latency, .call, .connections, .durable, .commit: return stream == subscriber ? stream : nil
+        case .p2p, .latency, .call, .hosted, .connections, .durable, .commit: return stream == subscriber ? stream : nil
         }
     }
 

@@ -51,7 +51,7 @@ struct TrafficTally {
         switch self.plan.kind {
         case .shared: zip(self.sharedTrackers, sent).reduce(0) { $0 + Int($1.1) - $1.0.seenCount }
         case .fanout: self.trackers.reduce(0) { $0 + $1.missingCount(of: sent[0]) }
-        case .p2p, .latency, .call, .connections, .durable, .commit, .fanin, .wildcard:
+        case .p2p, .latency, .call, .hosted, .connections, .durable, .commit, .fanin, .wildcard:
             zip(self.trackers, sent).reduce(0) { $0 + $1.0.missingCount(of: $1.1) }
         }
     }

@@ -15,6 +15,8 @@ package struct Workload: Sendable, Equatable {
         case wildcard
         /// Requests and their replies.
         case call
+        /// The same, answered by a function that the function host runs.
+        case hosted
         /// Pairs at a fixed rate, to see how long a message takes.
         case latency
         /// Clients that only connect.
@@ -38,6 +40,14 @@ package struct Workload: Sendable, Equatable {
         case task
     }
 
+    /// What a hosted function is made of; each answers with what it gets.
+    package enum FunctionRuntime: String, Sendable, CaseIterable {
+        /// A worker that stays.
+        case python3, swift
+        /// A command that is run for each call.
+        case exec
+    }
+
     package var name: String
     package var kind: Kind
     package var qos = QoS.atMostOnce
@@ -57,8 +67,10 @@ package struct Workload: Sendable, Equatable {
     package var callers = 1
     /// Calls that one caller has under way.
     package var inFlight = 1
+    /// Of a hosted function its workers.
     package var instances = 1
     package var mode = CallMode.fc
+    package var runtime = FunctionRuntime.python3
     package var connections = 1000
     /// Messages of the durable and commit workloads, all sessions together.
     package var count = 20_000
@@ -72,6 +84,10 @@ package struct Workload: Sendable, Equatable {
         if kind.needsStore { self.qos = .atLeastOnce }
         if kind == .wildcard { self.filters = 10_000 }
         if kind == .call { self.instances = 4 }
+        if kind == .hosted {
+            // As SDKs call; interpreters take a while until they are warm.
+            (self.instances, self.qos, self.warmUpSeconds) = (2, .atLeastOnce, 1)
+        }
     }
 
     /// It shows what a broker keeps, so brokers are started with a store for it.
@@ -105,6 +121,7 @@ package struct Workload: Sendable, Equatable {
             return "durations and rates are positive"
         }
         if self.kind == .wildcard && self.filters < self.subscribers { return "each subscriber needs a filter" }
+        if self.kind == .hosted && self.mode != .fc { return "a hosted function is called by the call protocol" }
         if self.filters > 10_000_000 || self.inFlight > 65_535 { return "that is more than is possible" }
         return self.needsStore && self.qos == .atMostOnce ? "what is kept has QoS 1 or 2" : nil
     }
@@ -112,7 +129,7 @@ package struct Workload: Sendable, Equatable {
     /// What it counts.
     package var unit: String {
         switch self.kind {
-        case .call: "calls"
+        case .call, .hosted: "calls"
         case .connections: "connections"
         case .p2p, .fanout, .fanin, .shared, .wildcard, .latency, .durable, .commit: "messages"
         }

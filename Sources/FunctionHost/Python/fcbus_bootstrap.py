@@ -48,16 +48,16 @@ def keep_settled_code_only():
     Python takes byte code for current when the time of the source, in whole seconds, and its size are the same: a
     function that is changed twice within a second would go on with its old code.
     """
-    import importlib.machinery
-    import importlib.util
     import time
 
-    loader = importlib.machinery.SourceFileLoader
+    # What importlib.util passes on: that module itself takes milliseconds of every start.
+    from importlib._bootstrap_external import SourceFileLoader as loader, source_from_cache
+
     write = loader.set_data
 
     def set_data(self, path, data, **more):
         try:
-            age = time.time() - os.stat(importlib.util.source_from_cache(path)).st_mtime
+            age = time.time() - os.stat(source_from_cache(path)).st_mtime
         except (OSError, ValueError, NotImplementedError):
             return
         if age > 2:

@@ -1,3 +1,5 @@
+import FunctionWorker
+
 #if canImport(FoundationEssentials)
     import FoundationEssentials
 #else

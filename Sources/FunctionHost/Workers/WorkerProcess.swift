@@ -1,3 +1,4 @@
+import FunctionWorker
 import Subprocess
 
 /// Runs one worker from start to end and moves its frames and lines. Decides nothing.

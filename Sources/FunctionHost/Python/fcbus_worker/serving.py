@@ -8,7 +8,6 @@ import queue
 import sys
 import threading
 import time
-import traceback
 
 from lecoresdk import CallCancelled, _transport
 from lecoresdk.invoker_context import decode as decode_invoker_context
@@ -174,7 +173,7 @@ class Worker:
         try:
             atexit._run_exitfuncs()
         except BaseException:
-            traceback.print_exc()
+            sys.excepthook(*sys.exc_info())
         os._exit(0)
 
 
@@ -268,9 +267,16 @@ def make_context(header):
 
 def describe(error):
     """The keys of a failure frame for an exception; frames of the host itself are left out of the stack."""
-    own = os.path.dirname(os.path.abspath(__file__))
-    frames = [frame for frame in traceback.extract_tb(error.__traceback__) if is_of_function(frame.filename, own)]
-    stack = [line.rstrip("\n")[:1000] for line in traceback.format_list(frames)]
+    try:
+        # Not at the start: it takes milliseconds, and most workers never need it.
+        import traceback
+
+        own = os.path.dirname(os.path.abspath(__file__))
+        frames = [frame for frame in traceback.extract_tb(error.__traceback__) if is_of_function(frame.filename, own)]
+        stack = [line.rstrip("\n")[:1000] for line in traceback.format_list(frames)]
+    except (ImportError, OSError, MemoryError):
+        # A function that has used up its files or its memory fails with its own words all the same.
+        stack = []
     return {
         "message": (str(error) or type(error).__name__)[:4000],
         "errorType": type(error).__name__,

@@ -1,4 +1,4 @@
-/// Cuts the stream from a worker into frames.
+/// Cuts the stream between a host and a worker into frames; both sides use it.
 ///
 ///     +---------------------+----------------------+---------------------+-------------------+
 ///     | frame length (4, BE)| header length (4, BE)| header: JSON, UTF-8 | payload: raw bytes|
@@ -6,17 +6,22 @@
 ///
 /// The frame length counts everything behind itself; the payload is whatever follows the header.
 /// A length beyond the limits is refused before anything is allocated for it.
-struct FrameDecoder {
-    struct Frame: Equatable {
-        var header: [UInt8]
-        var payload: [UInt8]
+package struct FrameDecoder {
+    package struct Frame: Equatable {
+        package var header: [UInt8]
+        package var payload: [UInt8]
+
+        package init(header: [UInt8], payload: [UInt8]) {
+            self.header = header
+            self.payload = payload
+        }
     }
 
-    enum Failure: Error, Equatable {
+    package enum Failure: Error, Equatable {
         case frameTooLong(bytes: Int, limit: Int)
         case headerTooLong(bytes: Int, limit: Int)
 
-        var message: String {
+        package var message: String {
             switch self {
             case .frameTooLong(let bytes, let limit):
                 "a frame of \(bytes) bytes exceeds the limit of \(limit); is something else writing to stdout?"
@@ -27,24 +32,32 @@ struct FrameDecoder {
     }
 
     /// Room for the largest payload of a bus message with its header.
-    static let frameBytesMax = 17 << 20
-    static let headerBytesMax = 256 << 10
+    package static let frameBytesMax = 17 << 20
+    package static let headerBytesMax = 256 << 10
 
     private var bytes: [UInt8] = []
     /// Where the next frame begins in `bytes`.
     private var start = 0
 
-    mutating func append(_ span: RawSpan) {
+    package init() {}
+
+    package mutating func append(_ span: RawSpan) {
+        unsafe span.withUnsafeBytes { unsafe self.append($0) }
+    }
+
+    /// The same from bytes that stay where they are until it returns.
+    @unsafe
+    package mutating func append(_ bytes: UnsafeRawBufferPointer) {
         if self.start == self.bytes.count {
             self.bytes.removeAll(keepingCapacity: self.bytes.capacity <= 1 << 16)
             self.start = 0
         }
-        // One copy of the whole span; byte by byte is ten times slower for large payloads.
-        unsafe span.withUnsafeBytes { unsafe self.bytes.append(contentsOf: $0) }
+        // One copy of the whole; byte by byte is ten times slower for large payloads.
+        unsafe self.bytes.append(contentsOf: bytes)
     }
 
     /// The next complete frame, or `nil` until more bytes came.
-    mutating func next() throws(Failure) -> Frame? {
+    package mutating func next() throws(Failure) -> Frame? {
         guard self.bytes.count - self.start >= 8 else {
             if self.bytes.count - self.start >= 4 { _ = try self.checkedLength() }
             return nil
@@ -79,7 +92,7 @@ struct FrameDecoder {
         self.bytes[index..<index + 4].reduce(0) { $0 << 8 | Int($1) }
     }
 
-    static func encode(header: [UInt8], payload: [UInt8]) -> [UInt8] {
+    package static func encode(header: [UInt8], payload: [UInt8]) -> [UInt8] {
         var frame: [UInt8] = []
         frame.reserveCapacity(8 + header.count + payload.count)
         for number in [4 + header.count + payload.count, header.count] {
