@@ -1,4 +1,4 @@
-import BusWire
+package import BusWire
 
 /// The rows that brokers are compared by.
 package enum StandardMatrix {
@@ -33,6 +33,9 @@ package enum StandardMatrix {
         Self.call(concurrency: 1),
         Self.call(concurrency: 16),
         Self.call(concurrency: 256),
+        // As often as NATS delivers by its own protocol: at most once.
+        Self.call(concurrency: 16, qos: .atMostOnce),
+        Self.call(concurrency: 256, qos: .atMostOnce),
     ]
 
     /// One call under way, and eight for two workers.
@@ -92,9 +95,9 @@ package enum StandardMatrix {
     ]
 
     /// As SDKs call: QoS 1, up to 16 callers.
-    package static func call(concurrency: Int) -> Workload {
-        Workload("call-\(concurrency)", .call).with {
-            $0.qos = .atLeastOnce
+    package static func call(concurrency: Int, qos: QoS = .atLeastOnce) -> Workload {
+        Workload("call-\(concurrency)" + (qos == .atMostOnce ? "-q0" : ""), .call).with {
+            $0.qos = qos
             $0.callers = min(16, concurrency)
             $0.inFlight = max(1, concurrency / 16)
         }
